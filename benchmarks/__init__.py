@@ -1,0 +1,1 @@
+"""What Fetlock measures of itself, each beside a peer in the same run: `./run bench NAME`."""

@@ -1,0 +1,43 @@
+"""The one exception tree of the project.
+
+Every error that a user can cause or meet derives from `FetlockError`; the command line turns it into one line and an exit code.
+A message names the value, the bound, the valid choices and the next step.
+"""
+
+from __future__ import annotations
+
+
+class FetlockError(Exception):
+    """Something that the user can act on. Exit code 1."""
+
+
+class UsageError(FetlockError):
+    """The call or a configuration is wrong; nothing was started. Exit code 2."""
+
+
+class RobotError(FetlockError):
+    """A robot, its bus or its simulation did not do what it was asked."""
+
+
+class CommandError(RobotError):
+    """A command that no robot can execute: wrong shape or not finite."""
+
+
+class ClosedError(RobotError):
+    """The robot was read or written after `close`."""
+
+
+class StaleError(RobotError):
+    """A sensor has no reading young enough to act on."""
+
+
+class LogError(FetlockError):
+    """A rollout log cannot be written or read."""
+
+
+class CheckpointError(FetlockError):
+    """A checkpoint is missing, corrupt or belongs to another run."""
+
+
+class PolicyError(FetlockError):
+    """A policy is missing, corrupt or belongs to another robot or task."""

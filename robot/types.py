@@ -1,0 +1,134 @@
+"""Data that cross the layers: frozen, with read-only float64 arrays, units and frames in the names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from robot.errors import CommandError
+
+FloatArray = NDArray[np.float64]
+ByteImage = NDArray[np.uint8]
+
+
+def frozen_array(values: ArrayLike) -> FloatArray:
+    """Return a read-only float64 copy of `values`."""
+    array = np.array(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, slots=True)
+class JointState:
+    """What the joints of a robot measured at one time.
+
+    Attributes:
+        stamp_s: Time of the measurement on the robot's clock, s.
+        position_rad: Shape (n,), rad, in the robot's joint convention.
+        velocity_rad_s: Shape (n,), rad/s.
+        torque_nm: Shape (n,), N m at the joint, or None where the robot measures current only.
+        current_a: Shape (n,), A, or None.
+        temperature_c: Shape (n,), deg C, or None.
+        age_s: Shape (n,), s: `read` time minus the time at which the joint's value was measured.
+    """
+
+    stamp_s: float
+    position_rad: FloatArray
+    velocity_rad_s: FloatArray
+    age_s: FloatArray
+    torque_nm: FloatArray | None = None
+    current_a: FloatArray | None = None
+    temperature_c: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImuState:
+    """Orientation and rate of the base.
+
+    Attributes:
+        rotation_base_to_world: Shape (3, 3): columns are the base's axes in the world frame.
+        angular_velocity_base_rad_s: Shape (3,), rad/s, in the base frame.
+        age_s: s since the measurement.
+    """
+
+    rotation_base_to_world: FloatArray
+    angular_velocity_base_rad_s: FloatArray
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedPose:
+    """Where an outside observer (motion capture, overhead camera, simulation) sees a body.
+
+    Attributes:
+        position_world_m: Shape (3,), m.
+        velocity_world_m_s: Shape (3,), m/s.
+        age_s: s since the measurement.
+    """
+
+    position_world_m: FloatArray
+    velocity_world_m_s: FloatArray
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFrame:
+    """One image with the time of its capture.
+
+    Attributes:
+        stamp_s: Capture time on the robot's clock, s.
+        image: Shape (height, width, 3), uint8, RGB, read-only.
+    """
+
+    stamp_s: float
+    image: ByteImage
+
+
+@dataclass(frozen=True, slots=True)
+class RobotState:
+    """Everything that a robot knows at one `read`; what it does not have is None, never invented."""
+
+    joints: JointState
+    imu: ImuState | None = None
+    tracked_base: TrackedPose | None = None
+    frame: CameraFrame | None = None
+    voltage_v: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Joint position targets. Shape (n,), rad."""
+
+    position_rad: FloatArray
+
+
+def command(position_rad: ArrayLike, joints: int) -> Command:
+    """Build a command that owns its array.
+
+    Args:
+        position_rad: Shape (joints,), rad. May hold NaN: the guard rejects it, the robot refuses it.
+        joints: Number of joints of the robot.
+
+    Raises:
+        CommandError: If the shape is not (joints,).
+    """
+    array = frozen_array(position_rad)
+    if array.shape != (joints,):
+        raise CommandError(f"a command of shape {array.shape} was given to a robot of {joints} joints: it takes ({joints},), rad")
+    return Command(array)
+
+
+def require_executable(command: Command, joints: int) -> None:
+    """Check what every robot checks before it moves.
+
+    Raises:
+        CommandError: If the shape is not (joints,) or an element is not finite.
+    """
+    target = command.position_rad
+    if target.shape != (joints,):
+        raise CommandError(f"a command of shape {target.shape} was given to a robot of {joints} joints: it takes ({joints},), rad")
+    if not np.isfinite(target).all():
+        bad = np.flatnonzero(~np.isfinite(target)).tolist()
+        raise CommandError(f"joints {bad} were given a target that is not finite ({target[bad].tolist()}): nothing was sent")
