@@ -1,0 +1,1 @@
+"""Observation to action: actor, critics, acting at batch 1 and policy snapshots."""

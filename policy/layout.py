@@ -1,0 +1,81 @@
+"""What ties a policy to its robot and task, and the layout of an actor in one vector."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from robot.errors import PolicyError
+
+Vector = NDArray[np.float32]
+
+
+class PolicyLayout(BaseModel):
+    """Everything that must agree between a policy and the robot that runs it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    robot: str
+    task: str
+    joint_names: tuple[str, ...]
+    observation_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    control_hz: float
+    # Scales, centres and filters between action and radians, in the task's own words: a policy means nothing without them.
+    action_scaling: tuple[str, ...]
+    hidden: tuple[int, ...]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each of the actor's parameters, in the order of the vector."""
+        sizes = (len(self.observation_names), *self.hidden, 2 * len(self.action_names))
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+            shapes[f"weight_{layer}"] = (fan_in, fan_out)
+            shapes[f"bias_{layer}"] = (fan_out,)
+        return shapes
+
+    @property
+    def vector_size(self) -> int:
+        """Number of the actor's parameters."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def split(self, vector: Vector) -> dict[str, Vector]:
+        """Return the parameters as views into `vector`.
+
+        Raises:
+            PolicyError: If the vector has another size or holds a number that is not finite.
+        """
+        if vector.shape != (self.vector_size,):
+            raise PolicyError(f"an actor of {self.vector_size} parameters was given {vector.size}: it belongs to another network")
+        if not np.isfinite(vector).all():
+            raise PolicyError(
+                f"{int((~np.isfinite(vector)).sum())} of {vector.size} actor parameters are not finite: the last good set is kept"
+            )
+        parameters: dict[str, Vector] = {}
+        start = 0
+        for name, shape in self.shapes.items():
+            end = start + math.prod(shape)
+            parameters[name] = vector[start:end].reshape(shape)
+            start = end
+        return parameters
+
+    def require_same(self, other: PolicyLayout, where: str) -> None:
+        """Raise PolicyError naming the first field in which `other`, the robot's layout, differs from this policy's of `where`."""
+        for field in type(self).model_fields:
+            mine, theirs = getattr(self, field), getattr(other, field)
+            if mine != theirs:
+                raise PolicyError(
+                    f"{where}: the policy was trained for {field} {_short(mine)}, this robot has {_short(theirs)}: "
+                    "run it with the configuration in its own run folder (--config RUN/config.yaml)"
+                )
+
+
+def _short(value: object) -> str:
+    if isinstance(value, tuple) and len(value) > 4:
+        return f"({value[0]!r}, ... {len(value)} in all)"
+    return repr(value)

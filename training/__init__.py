@@ -1,0 +1,1 @@
+"""Learning from rollouts: tasks, environment, replay, Soft Actor-Critic, the asynchronous processes, the rollout log and checkpoints."""

@@ -1,0 +1,172 @@
+"""The collector: acts in an environment, and hands every policy tick and bus tick to the logger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policy.acting import Actor
+from policy.layout import Vector
+from safety.motion import BusTick
+from training.env import RobotEnv, StepResult
+from training.records import bus_dtype, step_dtype
+
+Record = NDArray[np.void]
+
+
+class Stream(Protocol):
+    """Where records go: `training.transport.Ring`, or a list in a test."""
+
+    @property
+    def head(self) -> int:
+        """Number of records ever appended."""
+
+    def append(self, record: Record) -> bool:
+        """Append one record; False when there is no room."""
+
+
+def episode_rng(seed: int, collector: int, episode: int) -> np.random.Generator:
+    """Return the only source of randomness of an episode: its reset, its exploration and its noise.
+
+    Because it depends on nothing but the three numbers, an episode can be repeated, and a resumed run continues the same sequence.
+    """
+    return np.random.default_rng([seed, collector, episode])
+
+
+class Collector:
+    """Runs episodes one policy tick at a time.
+
+    Args:
+        env: Its own environment.
+        actor: The policy at batch 1; random actions are taken until it is given weights.
+        steps: Stream of step records.
+        bus: Stream of bus records.
+        seed: Of the run.
+        index: Of this collector.
+        episode: Number of its first episode.
+        lateness_s: Lateness of the newest tick, s.
+    """
+
+    def __init__(
+        self,
+        env: RobotEnv[Any],
+        actor: Actor,
+        steps: Stream,
+        bus: Stream,
+        *,
+        seed: int,
+        index: int,
+        episode: int,
+        lateness_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._env = env
+        self._actor = actor
+        self._steps = steps
+        self._bus = bus
+        self._seed = seed
+        self._index = index
+        self._lateness_s = lateness_s
+        self._rng = episode_rng(seed, index, episode)
+        self._observation: Vector | None = None
+        self._step = 0
+        actions = len(env.task.action_names)
+        self._record = np.zeros(1, step_dtype(len(env.task.observation_names), actions))
+        self._bus_record = np.zeros(1, bus_dtype(len(env.motion.robot.joint_names)))
+        self._noise_size = actions
+        self._version: int | None = None
+        self.episode = episode
+
+    @property
+    def between_episodes(self) -> bool:
+        """Whether the next `collect` begins an episode."""
+        return self._observation is None
+
+    def adopt(self, version: int, vector: Vector) -> None:
+        """Act with new weights from the next tick on; raises PolicyError and keeps the old ones if they are not finite or do not fit."""
+        self._actor.load(vector)
+        self._version = version
+
+    def collect(self, *, explore: bool) -> StepResult:
+        """Run one policy tick, beginning an episode if needed, and append its records.
+
+        Args:
+            explore: Take a uniformly random action, whatever the policy.
+        """
+        if self._observation is None:
+            self._rng = episode_rng(self._seed, self._index, self.episode)
+            self._observation = self._env.begin(self._rng)
+            self._step = 0
+        observation = self._observation
+        action = self._action(observation, explore=explore)
+        result = self._env.advance(action)
+        self._append(observation, action, result, 0 if explore or self._version is None else self._version)
+        self._observation = result.observation
+        self._step += 1
+        if result.terminated or result.truncated:
+            self._observation = None
+            self.episode += 1
+        return result
+
+    def _action(self, observation: Vector, *, explore: bool) -> Vector:
+        if explore or self._version is None:
+            return self._rng.uniform(-1.0, 1.0, self._noise_size).astype(np.float32)
+        return self._actor.act(observation, self._rng.standard_normal(self._noise_size, dtype=np.float32))
+
+    def _append(self, observation: Vector, action: Vector, result: StepResult, version: int) -> None:
+        first = self._bus.head
+        self._append_bus(result.ticks)
+        record = self._record[0]
+        record["sequence"] = self._steps.head
+        record["episode"] = self.episode
+        record["step"] = self._step
+        record["collector"] = self._index
+        record["policy_version"] = version
+        record["bus_first"] = first
+        record["bus_last"] = first + len(result.ticks) - 1
+        record["stamp_s"] = result.ticks[0].state.joints.stamp_s
+        record["lateness_s"] = self._lateness_s()
+        record["observation"] = observation
+        record["action"] = action
+        record["applied_action"] = result.applied_action
+        record["next_observation"] = result.observation
+        record["reward"] = result.reward
+        record["measure"] = result.measure
+        record["terminated"] = result.terminated
+        record["truncated"] = result.truncated
+        record["filter_mask"] = int(result.reasons)
+        record["mode"] = int(result.mode)
+        self._steps.append(self._record)
+
+    def _append_bus(self, ticks: Sequence[BusTick]) -> None:
+        for tick in ticks:
+            fill_bus_record(self._bus_record, tick)
+            record = self._bus_record[0]
+            record["sequence"] = self._bus.head
+            record["episode"] = self.episode
+            record["collector"] = self._index
+            self._bus.append(self._bus_record)
+
+
+def fill_bus_record(record: Record, tick: BusTick) -> None:
+    """Write a bus tick into a record of `bus_dtype`, shape (1,); what the robot does not measure is NaN."""
+    state = tick.state
+    joints = state.joints
+    record["stamp_s"] = joints.stamp_s
+    record["period_s"] = tick.period_s
+    record["target_rad"] = tick.target.position_rad
+    record["emission_rad"] = tick.applied.position_rad
+    record["position_rad"] = joints.position_rad
+    record["velocity_rad_s"] = joints.velocity_rad_s
+    record["torque_nm"] = np.nan if joints.torque_nm is None else joints.torque_nm
+    imu = state.imu
+    record["rotation_base_to_world"] = np.nan if imu is None else imu.rotation_base_to_world.reshape(-1)
+    record["angular_velocity_base_rad_s"] = np.nan if imu is None else imu.angular_velocity_base_rad_s
+    tracked = state.tracked_base
+    record["base_position_world_m"] = np.nan if tracked is None else tracked.position_world_m
+    record["base_velocity_world_m_s"] = np.nan if tracked is None else tracked.velocity_world_m_s
+    record["voltage_v"] = np.nan if state.voltage_v is None else state.voltage_v
+    record["filter_mask"] = int(tick.reasons)
+    record["mode"] = int(tick.mode)

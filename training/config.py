@@ -1,0 +1,59 @@
+"""What a training run can be told: the algorithm, the replay, the schedule."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from policy.config import NetworkConfig
+
+
+class SacConfig(BaseModel):
+    """Soft Actor-Critic. Defaults: SAC v2 (arXiv 1812.05905, table 1) with the update rule for robots of `docs/learning.md`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: NetworkConfig = NetworkConfig()
+    batch_size: int = Field(default=256, ge=1)
+    discount: float = Field(default=0.99, ge=0.0, lt=1.0)
+    # Polyak rate of the target critics.
+    target_rate: float = Field(default=0.005, gt=0.0, le=1.0)
+    learning_rate: float = Field(default=3e-4, gt=0.0, lt=1.0)
+    # SAC v2 starts at 1; 0.1 wakes the policy up in half of the steps (measured on the Minitaur).
+    initial_temperature: float = Field(default=0.1, gt=0.0)
+    # Target entropy per action dimension: -1 in SAC v2.
+    target_entropy_per_action: float = -1.0
+    # Updates of the critics for each environment step: the update-to-data ratio.
+    updates_per_step: int = Field(default=8, ge=1, le=64)
+    # Updates of the critics for each update of actor and temperature.
+    actor_every: int = Field(default=4, ge=1)
+    # Products of the networks in float32, or bfloat16 with float32 accumulation and parameters.
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+class TrainConfig(BaseModel):
+    """Schedule of a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    total_steps: int = Field(default=12_000, ge=1)
+    # Uniformly random actions until then, and no update before it.
+    learning_starts: int = Field(default=500, ge=1)
+    replay_capacity: int = Field(default=1_000_000, ge=1_000)
+    collectors: int = Field(default=1, ge=1, le=16)
+    # Environment steps that a fast simulation may run ahead of the update-to-data contract.
+    collector_lead: int = Field(default=64, ge=1)
+    # Slow a simulation to real time: the contract then throttles the learner only.
+    realtime: bool = False
+    evaluate_every: int = Field(default=1_000, ge=1)
+    evaluation_episodes: int = Field(default=10, ge=1)
+    # Stop when the task's mark was held in that many evaluations in a row; 0: never.
+    stop_after_marks: int = Field(default=3, ge=0)
+    checkpoint_every: int = Field(default=1_000, ge=1)
+    # Threads of the learner; 0: as many as a short measurement beside the collector finds best.
+    learner_threads: int = Field(default=0, ge=0, le=256)
+    # Compile the update with torch.compile (needs g++); auto falls back to eager and says so.
+    compile: Literal["auto", "always", "never"] = "auto"
+    # How a collector evaluates the policy; auto measures at start and takes the fastest.
+    acting: Literal["auto", "numpy", "torchscript"] = "auto"

@@ -1,0 +1,168 @@
+"""The environment: robot behind its guard + task + reset. The same class in simulation, on the emulated bus and on hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, SupportsFloat
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from robot.errors import UsageError
+from robot.protocols import Camera
+from robot.types import FloatArray, RobotState, frozen_array
+from safety.motion import BusTick, MotionLoop
+from safety.types import Mode, Reason
+from training.tasks.task import Memory, Observation, Task
+
+ResetRoutine = Callable[[np.random.Generator], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """One policy tick in full: what a transition and the rollout log are made of.
+
+    Attributes:
+        observation: Shape (o,), after the tick.
+        applied_action: Shape (a,): the action that the emitted command amounts to.
+        reward: Of the tick.
+        terminated: The task failed: no value beyond.
+        truncated: Cut off by the time limit or by a HOLD: the value goes on.
+        measure: The task's headline figure.
+        mode: HOLD when the guard took over: such a tick is never trained on.
+        reasons: Stages of the guard that changed a command in this tick.
+        ticks: The bus ticks.
+    """
+
+    observation: Observation
+    applied_action: FloatArray
+    reward: float
+    terminated: bool
+    truncated: bool
+    measure: float
+    mode: Mode
+    reasons: Reason
+    ticks: list[BusTick]
+
+
+class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory]):
+    """Gymnasium environment over a guarded robot.
+
+    Observation: Box (o,), float32. Action: Box (a,), float32, in [-1, 1]; values outside are clipped by the task, NaN is rejected by the guard.
+
+    Args:
+        motion: The guarded robot with its clock.
+        task: Commands, observations, rewards and terminations.
+        reset: Puts the robot into a start pose and reseeds the guard.
+        close: Releases the robot.
+        time_limit_steps: Steps after which an episode is truncated.
+        camera: For `rgb_array`, made when first needed.
+        render_mode: None or "rgb_array".
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012 (Gymnasium's own attribute)
+
+    def __init__(
+        self,
+        motion: MotionLoop,
+        task: Task[Memory],
+        reset: ResetRoutine,
+        close: Callable[[], None],
+        time_limit_steps: int,
+        camera: Callable[[], Camera] | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise UsageError(f"render mode {render_mode!r} is not one of None, 'rgb_array'")
+        self.motion = motion
+        self.task = task
+        self.time_limit_steps = time_limit_steps
+        self.render_mode = render_mode
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(1.0 / motion.policy_period_s)}
+        # Finite numbers on which no bound holds by construction: a thrown robot may spin at any rate.
+        self.observation_space = spaces.Box(-np.inf, np.inf, (len(task.observation_names),), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (len(task.action_names),), np.float32)
+        self._reset = reset
+        self._close = close
+        self._make_camera = camera
+        self._camera: Camera | None = None
+        self._state: RobotState | None = None
+        self._memory: Memory | None = None
+        self._steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
+        super().reset(seed=seed)
+        return self.begin(self.np_random), {}
+
+    def begin(self, rng: np.random.Generator) -> Observation:
+        """Start an episode, drawing from `rng`; return the first observation, shape (o,)."""
+        self._reset(rng)
+        self._state = self.motion.robot.read()
+        self._steps = 0
+        observation, self._memory = self.task.start(self._state)
+        return observation
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+        result = self.advance(action)
+        info = {
+            "measure": result.measure,
+            "applied_action": result.applied_action,
+            "filter_mask": int(result.reasons),
+            "mode": int(result.mode),
+        }
+        return result.observation, result.reward, result.terminated, result.truncated, info
+
+    def advance(self, action: NDArray[np.float32]) -> StepResult:
+        """Run one policy tick with `action`, shape (a,).
+
+        Raises:
+            UsageError: If called before `reset`.
+        """
+        if self._state is None or self._memory is None:
+            raise UsageError("step was called before reset: call reset first")
+        wanted = frozen_array(action)
+        self._state, ticks = self.motion.advance(self.task.target(wanted, self._memory), self._state)
+        step = self.task.finish(wanted, self._memory, ticks, self._state)
+        self._memory = step.memory
+        self._steps += 1
+        reasons = Reason.NONE
+        for tick in ticks:
+            reasons |= tick.reasons
+        held = Reason.HOLD in reasons
+        truncated = held or (self._steps >= self.time_limit_steps and not step.outcome.terminated)
+        return StepResult(
+            step.observation,
+            step.applied_action,
+            step.outcome.reward,
+            step.outcome.terminated and not held,
+            truncated,
+            step.outcome.measure,
+            Mode.HOLD if held else Mode.ACTIVE,
+            reasons,
+            ticks,
+        )
+
+    def render(self) -> NDArray[np.uint8] | None:
+        if self.render_mode is None:
+            return None
+        return self.picture()
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return what the camera sees now, shape (height, width, 3), uint8.
+
+        Raises:
+            UsageError: If the robot has no camera.
+        """
+        if self._camera is None:
+            if self._make_camera is None:
+                raise UsageError("this robot has no camera: videos need one")
+            self._camera = self._make_camera()
+        return self._camera.capture().image
+
+    def close(self) -> None:
+        if self._camera is not None:
+            self._camera.close()
+        self._close()

@@ -1,0 +1,122 @@
+"""Evaluation: episodes of the mean action, apart from the data that learning sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from policy.acting import Actor
+from robot.errors import LogError
+from training.env import RobotEnv
+
+# Episode seeds of evaluations lie apart from those of any collector.
+_EVALUATION_STREAM = 2**20
+
+
+class Mark(BaseModel):
+    """When a task counts as learned: mean of the measure at least this, and no failed episode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    measure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """Sum of rewards, steps, mean of the task's measure, and whether it ended by a failure (a fall)."""
+
+    reward: float
+    steps: int
+    measure: float
+    failed: bool
+
+
+class Evaluation(BaseModel):
+    """One line of `evaluations.jsonl`: means over the episodes of one policy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int
+    updates: int
+    version: int
+    seconds: float
+    episodes: int
+    mean_return: float
+    mean_measure: float
+    falls: int
+    mark: bool
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Order of preference between policies: those at the mark first, then by return."""
+        return self.mark, self.mean_return
+
+
+def run_episode(env: RobotEnv[Any], actor: Actor, seed: int, each_step: Callable[[], None] = lambda: None) -> Episode:
+    """Run one episode of the mean action from the start that `seed` draws."""
+    observation = env.begin(np.random.default_rng([_EVALUATION_STREAM, seed]))
+    reward, measures = 0.0, []
+    while True:
+        result = env.advance(actor.act(observation, None))
+        each_step()
+        observation = result.observation
+        reward += result.reward
+        measures.append(result.measure)
+        if result.terminated or result.truncated:
+            return Episode(reward, len(measures), float(np.mean(measures)), result.terminated)
+
+
+def summarise(episodes: list[Episode], mark: Mark, *, steps: int, updates: int, version: int, seconds: float) -> Evaluation:
+    """Reduce the episodes of one policy to the figures that decide."""
+    falls = sum(episode.failed for episode in episodes)
+    measure = float(np.mean([episode.measure for episode in episodes]))
+    return Evaluation(
+        steps=steps,
+        updates=updates,
+        version=version,
+        seconds=seconds,
+        episodes=len(episodes),
+        mean_return=float(np.mean([episode.reward for episode in episodes])),
+        mean_measure=measure,
+        falls=falls,
+        mark=falls == 0 and measure >= mark.measure,
+    )
+
+
+def append_evaluation(path: Path, evaluation: Evaluation) -> None:
+    """Append one line to `evaluations.jsonl`."""
+    try:
+        with path.open("a") as file:
+            file.write(evaluation.model_dump_json() + "\n")
+    except OSError as error:
+        raise LogError(f"{path}: the evaluation cannot be written ({error.strerror}): free space or fix the permissions") from error
+
+
+def read_evaluations(path: Path) -> list[Evaluation]:
+    """Read `evaluations.jsonl`, oldest first; an unfinished last line is left out. A missing file is an empty list."""
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines()
+    evaluations = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            evaluations.append(Evaluation.model_validate_json(line))
+        except ValidationError as error:
+            if number < len(lines):
+                raise LogError(f"{path}: line {number} is no evaluation: restore the file or move it away") from error
+    return evaluations
+
+
+def marks_in_a_row(evaluations: list[Evaluation]) -> int:
+    """Return for how many of the newest evaluations in a row the mark was held."""
+    count = 0
+    for evaluation in reversed(evaluations):
+        if not evaluation.mark:
+            break
+        count += 1
+    return count

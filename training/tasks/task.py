@@ -1,0 +1,66 @@
+"""The interface of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot.types import Command, FloatArray, RobotState
+from safety.motion import BusTick
+
+Observation = NDArray[np.float32]
+Memory = TypeVar("Memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one policy tick was worth.
+
+    Attributes:
+        reward: Of the tick.
+        terminated: The task failed (a fall): no value beyond. A time limit is not the task's business.
+        measure: The task's headline figure at this tick; its mean over an episode is what `Mark` is about (walking: forward speed, m/s).
+    """
+
+    reward: float
+    terminated: bool
+    measure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[Memory]):
+    """The end of one policy tick: the action as it was applied, shape (a,), the outcome, the next observation and memory."""
+
+    applied_action: FloatArray
+    outcome: Outcome
+    observation: Observation
+    memory: Memory
+
+
+class Task(Protocol[Memory]):
+    """Pure functions from states and actions to commands, observations and outcomes; `Memory` is immutable and belongs to one episode."""
+
+    @property
+    def observation_names(self) -> tuple[str, ...]:
+        """One name for each element of the observation: the layout that a policy is tied to."""
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """One name for each element of the action."""
+
+    @property
+    def scaling(self) -> tuple[str, ...]:
+        """What stands between an action and radians, as "name=value": a policy is tied to it."""
+
+    def start(self, state: RobotState) -> tuple[Observation, Memory]:
+        """Begin an episode at `state`."""
+
+    def target(self, action: FloatArray, memory: Memory) -> Command:
+        """Scale an action in [-1, 1] to joint targets, rad."""
+
+    def finish(self, action: FloatArray, memory: Memory, ticks: Sequence[BusTick], state: RobotState) -> Step[Memory]:
+        """Judge the tick that ended at `state` and make the next observation."""
