@@ -112,9 +112,12 @@ def command(position_rad: ArrayLike, joints: int) -> Command:
         joints: Number of joints of the robot.
 
     Raises:
-        CommandError: If the shape is not (joints,).
+        CommandError: If the shape is not (joints,) or the elements are not numbers.
     """
-    array = frozen_array(position_rad)
+    try:
+        array = frozen_array(position_rad)
+    except (TypeError, ValueError) as error:
+        raise CommandError(f"a command that is no array of numbers was given to a robot of {joints} joints: {error}") from error
     if array.shape != (joints,):
         raise CommandError(f"a command of shape {array.shape} was given to a robot of {joints} joints: it takes ({joints},), rad")
     return Command(array)
