@@ -75,7 +75,7 @@ def test_missed_ticks_are_never_caught_up(period_s: float, start_s: float, work:
     for load in work:
         fake.pass_s(load * period_s)
         clock.wait()
-        assert clock.statistics.lateness_s < period_s
+        assert clock.statistics.lateness_s < period_s + TOLERANCE_S
     # With no work left the next tick lies in the future: one late tick runs at once, a burst never.
     woke_s = fake.now_s
     clock.wait()

@@ -1,0 +1,99 @@
+"""What a benchmark returns, and the facts of the machine and the commit that belong to every figure."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import JsonValue
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Report:
+    """One benchmark's headline and what stands behind it.
+
+    Attributes:
+        bench: Name, as in `./run bench NAME`.
+        ours: Fetlock's figure, in `unit`.
+        peer: The same figure of what it is compared with, measured in the same run; None where there is no peer.
+        limit: The best figure that this machine or the mathematics allows; None where it is not known.
+        unit: Unit of the three.
+        seeds: Seeds of the run; empty where nothing is random.
+        details: Every other figure, the bad ones too, by name.
+    """
+
+    bench: str
+    ours: float
+    peer: float | None
+    limit: float | None
+    unit: str
+    seeds: Sequence[int] = ()
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours by the peer's, or None without a peer."""
+        return self.ours / self.peer if self.peer else None
+
+    def json_line(self) -> str:
+        """Return the report with its machine and commit as one line of JSON; a figure that is not finite is a ValueError."""
+        record: dict[str, JsonValue] = {
+            "bench": self.bench,
+            "ours": self.ours,
+            "peer": self.peer,
+            "limit": self.limit,
+            "ratio": self.ratio,
+            "unit": self.unit,
+            "seeds": list(self.seeds),
+            "machine": machine(),
+            "commit": commit(),
+            "details": dict(self.details),
+        }
+        return json.dumps(record, allow_nan=False)
+
+
+def machine() -> dict[str, JsonValue]:
+    """Return what a figure depends on: CPU, usable cores, memory in GiB, Python and torch. The host's name stays out."""
+    memory_b = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "ram_gib": round(memory_b / 2**30, 1),
+        "python": platform.python_version(),
+        "torch": _torch_version(),
+    }
+
+
+def commit() -> str:
+    """Return the commit of the checkout, with "-dirty" after it where a file differs or is not committed; "unknown" outside git."""
+    try:
+        head = _git("rev-parse", "--short=12", "HEAD")
+        return f"{head}-dirty" if _git("status", "--porcelain") else head
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def _torch_version() -> str | None:
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return None
