@@ -59,11 +59,17 @@ def request_realtime(priority: int = 50) -> bool:
 
 @dataclass(slots=True)
 class TickStatistics:
-    """What a real-time clock counted: ticks waited for, ticks skipped, and the newest lateness in s."""
+    """What a real-time clock counted: ticks waited for, ticks skipped, the newest lateness and the worst since it was taken, in s."""
 
     ticks: int = 0
     missed: int = 0
     lateness_s: float = 0.0
+    worst_lateness_s: float = 0.0
+
+    def take_worst_lateness_s(self) -> float:
+        """Return the worst lateness since the last call, s, and start anew."""
+        worst_s, self.worst_lateness_s = self.worst_lateness_s, 0.0
+        return worst_s
 
 
 class RealTimeClock:
@@ -122,6 +128,7 @@ class RealTimeClock:
             now_s = self._now_s()
         self.statistics.ticks += 1
         self.statistics.lateness_s = now_s - deadline_s
+        self.statistics.worst_lateness_s = max(self.statistics.worst_lateness_s, self.statistics.lateness_s)
         return slack_s
 
 

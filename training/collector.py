@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,7 +47,6 @@ class Collector:
         seed: Of the run.
         index: Of this collector.
         episode: Number of its first episode.
-        lateness_s: Lateness of the newest tick, s.
     """
 
     def __init__(
@@ -60,7 +59,6 @@ class Collector:
         seed: int,
         index: int,
         episode: int,
-        lateness_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._env = env
         self._actor = actor
@@ -68,7 +66,6 @@ class Collector:
         self._bus = bus
         self._seed = seed
         self._index = index
-        self._lateness_s = lateness_s
         self._rng = episode_rng(seed, index, episode)
         self._observation: Vector | None = None
         self._step = 0
@@ -127,7 +124,7 @@ class Collector:
         record["bus_first"] = first
         record["bus_last"] = first + len(result.ticks) - 1
         record["stamp_s"] = result.ticks[0].state.joints.stamp_s
-        record["lateness_s"] = self._lateness_s()
+        record["lateness_s"] = self._env.timing.take_worst_lateness_s()
         record["observation"] = observation
         record["action"] = action
         record["applied_action"] = result.applied_action

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from robot.clock import TickStatistics
 from robot.errors import UsageError
 from robot.protocols import Camera
 from robot.types import FloatArray, RobotState, frozen_array
@@ -59,6 +60,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         reset: Puts the robot into a start pose and reseeds the guard.
         close: Releases the robot.
         time_limit_steps: Steps after which an episode is truncated.
+        timing: What the loop's real-time clock counts; stays at 0 where no clock is real.
         camera: For `rgb_array`, made when first needed.
         render_mode: None or "rgb_array".
     """
@@ -72,6 +74,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         reset: ResetRoutine,
         close: Callable[[], None],
         time_limit_steps: int,
+        timing: TickStatistics | None = None,
         camera: Callable[[], Camera] | None = None,
         render_mode: str | None = None,
     ) -> None:
@@ -80,6 +83,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         self.motion = motion
         self.task = task
         self.time_limit_steps = time_limit_steps
+        self.timing = TickStatistics() if timing is None else timing
         self.render_mode = render_mode
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(1.0 / motion.policy_period_s)}
         # Finite numbers on which no bound holds by construction: a thrown robot may spin at any rate.

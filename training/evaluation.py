@@ -90,9 +90,20 @@ def summarise(episodes: list[Episode], mark: Mark, *, steps: int, updates: int, 
 
 def append_evaluation(path: Path, evaluation: Evaluation) -> None:
     """Append one line to `evaluations.jsonl`."""
+    _write(path, "a", [evaluation])
+
+
+def write_evaluations(path: Path, evaluations: list[Evaluation]) -> None:
+    """Replace `evaluations.jsonl`."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    _write(temporary, "w", evaluations)
+    temporary.replace(path)
+
+
+def _write(path: Path, mode: str, evaluations: list[Evaluation]) -> None:
     try:
-        with path.open("a") as file:
-            file.write(evaluation.model_dump_json() + "\n")
+        with path.open(mode) as file:
+            file.writelines(evaluation.model_dump_json() + "\n" for evaluation in evaluations)
     except OSError as error:
         raise LogError(f"{path}: the evaluation cannot be written ({error.strerror}): free space or fix the permissions") from error
 

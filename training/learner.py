@@ -1,4 +1,4 @@
-"""The learner: replay, Soft Actor-Critic and the update-to-data contract. It knows no process and no clock."""
+"""The learner: replay and Soft Actor-Critic. It knows no process and no clock."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from policy.layout import PolicyLayout, Vector
+from robot.errors import UsageError
 from training.config import SacConfig, TrainConfig
 from training.episodes import EpisodeBook, EpisodeSummary
 from training.replay import Replay
@@ -36,9 +37,8 @@ class Learner:
         torch.set_float32_matmul_precision("medium")
         # Dropout draws from torch's global generator.
         torch.manual_seed(seed)
-        self._layout = layout
+        self.layout = layout
         self._config = sac
-        self._train = train
         self._seed = seed
         self.sac = Sac(observation, action, sac, seed, compiled=compiled)
         self.replay = Replay(observation, action, train.replay_capacity)
@@ -54,13 +54,6 @@ class Learner:
         """Critic updates done so far; also the version of the policy."""
         return self.sac.updates
 
-    @property
-    def due(self) -> int:
-        """Updates that the update-to-data contract still owes."""
-        if self.replay.size == 0:
-            return 0
-        return self._config.updates_per_step * max(0, self.steps - self._train.learning_starts) - self.updates
-
     def add(self, records: NDArray[np.void]) -> list[EpisodeSummary]:
         """Take step records, each once and in order; return the episodes that they finished."""
         self.replay.extend(records)
@@ -74,19 +67,24 @@ class Learner:
         """Return the actor's parameters, shape (layout.vector_size,)."""
         return np.asarray(self.sac.actor_vector().numpy(), dtype=np.float32)
 
-    def warm_up(self) -> bool:
+    def warm_up(self, *, required: bool = False) -> bool:
         """Compile the updates on throw-away data, leaving state and random numbers as they were; return whether they are compiled.
 
-        On any failure of the compiler (it needs g++ at run time) the learner goes on eagerly, about half as fast.
+        On any failure of the compiler (it needs g++ at run time) the learner goes on eagerly, about half as fast, unless that is `required`.
+
+        Raises:
+            UsageError: If compiling is required and fails.
         """
         before = {name: value.clone() for name, value in self.sac.state.tensors().items()}
         generator, dropout = self.sac.generator.get_state(), torch.get_rng_state()
-        scratch = Replay(len(self._layout.observation_names), len(self._layout.action_names), self._config.batch_size)
+        scratch = Replay(len(self.layout.observation_names), len(self.layout.action_names), self._config.batch_size)
         scratch.fill_with_noise(self.sac.generator)
         compiled = True
         try:
             self.sac.update(scratch.sample(self._config.batch_size, self._config.actor_every, self.sac.generator))
         except Exception as error:  # noqa: BLE001 (torch.compile raises whatever its back end raises)
+            if required:
+                raise UsageError(f"train.compile is 'always' and torch.compile failed ({str(error).splitlines()[0]}): install g++") from error
             _log.warning(
                 "torch.compile failed (%s): learning eagerly; is g++ installed? `fetlock doctor` checks it", str(error).splitlines()[0]
             )

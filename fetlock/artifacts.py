@@ -1,0 +1,105 @@
+"""What every run leaves behind: summary.json, curves.png and a video of its best policy."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from pydantic import JsonValue
+
+from fetlock.build import contract_of, make_env
+from fetlock.config import RunConfig
+from fetlock.plots import plot_runs
+from fetlock.video import VideoWriter
+from policy.acting import NumpyActor
+from policy.snapshot import load_policy
+from robot.errors import FetlockError
+from safety.types import INTERVENTIONS
+from training.checkpoint import load_checkpoint
+from training.evaluation import marks_in_a_row, read_evaluations, run_episode
+from training.rollout_log import read_run
+
+# Every second tick: 25 frames a second at 50 Hz play at true speed in half of the rendering time.
+_VIDEO_EVERY = 2
+
+
+def finish_run(folder: Path, config: RunConfig, *, seconds: float, restarts: dict[str, int], video: bool) -> None:
+    """Write the run's artifacts and print where they are; an artifact that fails is named and does not cost the others."""
+    summary = summarise_run(folder, config, seconds=seconds, restarts=restarts)
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    sys.stdout.write(f"{folder}: {_sentence(summary)}\n")
+    _attempt("curves.png", lambda: plot_runs([folder], folder / "curves.png"))
+    if video and (folder / "policy").is_dir():
+        _attempt("walk.mp4", lambda: film(folder / "policy", config, folder / "walk.mp4"))
+
+
+def summarise_run(folder: Path, config: RunConfig, *, seconds: float, restarts: dict[str, int]) -> dict[str, JsonValue]:
+    """Reduce a run to its figures: learning from the evaluations, timing and interventions from the log."""
+    steps = read_run(folder / "rollouts")
+    evaluations = read_evaluations(folder / "evaluations.jsonl")
+    checkpoint = load_checkpoint(folder / "checkpoints")
+    updates = checkpoint[1].updates if checkpoint else 0
+    best = max(evaluations, key=lambda e: e.rank, default=None)
+    # The mark is reached when it was held in so many evaluations in a row; the run stops there.
+    wanted = max(1, config.train.stop_after_marks)
+    reached = next((e for i, e in enumerate(evaluations) if marks_in_a_row(evaluations[: i + 1]) >= wanted), None)
+    lateness_ms = 1e3 * steps["lateness_s"] if len(steps) else np.zeros(1)
+    clipped = float(np.mean((steps["filter_mask"] & int(INTERVENTIONS)) != 0)) if len(steps) else 0.0
+    return {
+        "steps": len(steps),
+        "episodes": int(len(np.unique(np.stack([steps["collector"], steps["episode"]]), axis=1)[0])) if len(steps) else 0,
+        "training_falls": int(steps["terminated"].sum()),
+        "updates": updates,
+        "update_to_data_ratio": None if len(steps) <= config.train.learning_starts else contract_of(config).ratio(len(steps), updates),
+        "seconds": round(seconds, 1),
+        "updates_per_s": round(updates / seconds, 1) if seconds > 0 else None,
+        "mark": None if reached is None else {"steps": reached.steps, "seconds": round(reached.seconds, 1), "evaluations_in_a_row": wanted},
+        "best": None if best is None else best.model_dump(mode="json"),
+        "evaluations": len(evaluations),
+        "lateness_ms": {name: round(float(np.percentile(lateness_ms, q)), 3) for name, q in (("p50", 50), ("p99", 99), ("p99.9", 99.9))},
+        "interventions_share": round(clipped, 5),
+        "restarts": dict(restarts),
+        "seed": config.seed,
+    }
+
+
+def film(policy_folder: Path, config: RunConfig, path: Path) -> None:
+    """Write a video of one episode of a policy's mean action."""
+    env = make_env(config, render_mode="rgb_array")
+    try:
+        policy = load_policy(policy_folder)
+        actor = NumpyActor(policy.config.layout)
+        actor.load(policy.vector)
+        fps = round(config.control_hz / _VIDEO_EVERY)
+        with VideoWriter(path, fps=fps) as video:
+            tick = 0
+
+            def frame() -> None:
+                nonlocal tick
+                if tick % _VIDEO_EVERY == 0:
+                    video.write(env.picture())
+                tick += 1
+
+            run_episode(env, actor, seed=0, each_step=frame)
+    finally:
+        env.close()
+
+
+def _attempt(name: str, make: Callable[[], None]) -> None:
+    try:
+        make()
+    except FetlockError as error:
+        sys.stderr.write(f"{name} was not made: {error}\n")
+
+
+def _sentence(summary: dict[str, JsonValue]) -> str:
+    best = summary["best"]
+    head = f"{summary['steps']} steps, {summary['updates']} updates in {summary['seconds']} s, {summary['training_falls']} falls"
+    if not isinstance(best, dict):
+        return f"{head}; no policy was evaluated yet"
+    kept = f"best policy: {best['mean_measure']:.2f} m/s, {best['falls']} falls in {best['episodes']} episodes"
+    mark = summary["mark"]
+    return f"{head}; {kept}; " + (f"mark held at step {mark['steps']}" if isinstance(mark, dict) else "mark not held")

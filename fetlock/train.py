@@ -1,0 +1,205 @@
+"""`fetlock train`: a run from its configuration to its policy, video and summary."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from fetlock.artifacts import finish_run
+from fetlock.build import contract_of, make_env, mark_of, policy_layout
+from fetlock.config import RunConfig, config_yaml, load_config
+from fetlock.progress import Gauge, Progress
+from policy.layout import PolicyLayout
+from robot.clock import monotonic_s, sleep_s, wall_datetime
+from robot.errors import UsageError
+from training.contract import Contract
+from training.link import Link, LinkShape
+from training.roles.collect import collect
+from training.roles.evaluate import evaluate
+from training.roles.record import record
+from training.rollout_log import RunMetadata, recover, stream_positions
+from training.runs import RunFolder
+from training.supervisor import Role, Supervisor
+
+# How often the supervisor looks at its children and the counters.
+_POLL_S = 0.1
+# How long a finished run waits for the verdict on its last candidate: ten episodes of ten seconds take 6 s on an idle core.
+_LAST_EVALUATION_S = 60.0
+
+
+def run(argv: list[str]) -> int:
+    """Train; see `fetlock train --help`."""
+    parser = argparse.ArgumentParser(prog="fetlock train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--name", help="name of the run's folder; by default the task and the time")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where run folders are made")
+    parser.add_argument("--resume", action="store_true", help="go on with the run of this name")
+    parser.add_argument("--deterministic", action="store_true", help="everything in one process, bit-reproducible")
+    parser.add_argument("--no-video", action="store_true", help="leave the video of the best policy out")
+    options, rest = parser.parse_known_args(argv)
+    if options.resume and options.name is None:
+        raise UsageError("--resume needs the --name of the run to go on with")
+    path = options.runs_dir / (options.name or f"minitaur-walk-{wall_datetime():%Y%m%d-%H%M%S}")
+    if options.resume and not rest and (path / "config.yaml").is_file():
+        rest = ["--config", str(path / "config.yaml")]
+    config = load_config(rest, prog="fetlock train")
+    text = config_yaml(config)
+    opened = RunFolder.resume(path, text) if options.resume else RunFolder.create(path, text)
+    with opened as folder:
+        start_s = monotonic_s()
+        train = _train_in_one_process if options.deterministic else _train_in_processes
+        restarts = train(folder, config)
+        finish_run(folder.path, config, seconds=monotonic_s() - start_s, restarts=restarts, video=not options.no_video)
+    return 0
+
+
+def _layout(config: RunConfig) -> tuple[PolicyLayout, int]:
+    """Build one environment to learn the sizes of everything; return the layout and the number of joints."""
+    env = make_env(config)
+    try:
+        return policy_layout(config, env), len(env.motion.robot.joint_names)
+    finally:
+        env.close()
+
+
+@contextmanager
+def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout, joints: int) -> Iterator[tuple[LinkShape, Link]]:
+    """Create the run's shared memory with streams that begin behind its log."""
+    collectors = config.train.collectors
+    shape = LinkShape(
+        f"fetlock-{os.getpid()}", collectors, len(layout.observation_names), len(layout.action_names), joints, layout.vector_size
+    )
+    recover(folder.path / "rollouts")
+    link = Link.create(shape, stream_positions(folder.path / "rollouts", collectors))
+    try:
+        yield shape, link
+    finally:
+        link.close()
+        link.unlink()
+
+
+def _train_in_processes(folder: RunFolder, config: RunConfig) -> dict[str, int]:
+    """Run the processes of `docs/architecture.md` until the run is over; return how often each was restarted."""
+    # One thread per process for NumPy: a second one that waits for its turn delays the control loop.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    # Waiting OpenMP threads sleep: spinning beside a busy core costs two orders of magnitude of updates (docs/learning.md).
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    layout, joints = _layout(config)
+    contract = contract_of(config)
+    with _linked(folder, config, layout, joints) as (shape, link):
+        supervisor = Supervisor(_roles(folder, config, layout, contract, shape), folder.path / "logs")
+        with _stop_on_signals(link), Progress() as progress:
+            supervisor.start()
+            gauge = Gauge(link, contract, config.train.collectors)
+            try:
+                while not link.counters.get("stop"):
+                    sleep_s(_POLL_S)
+                    supervisor.poll()
+                    progress.show(gauge.read())
+                    if _over(link, contract, config):
+                        link.counters.set("stop", 1)
+            finally:
+                link.counters.set("stop", 1)
+                supervisor.join()
+        sys.stderr.write(gauge.read().line() + "\n")
+        return supervisor.restarts
+
+
+def _roles(folder: RunFolder, config: RunConfig, layout: PolicyLayout, contract: Contract, shape: LinkShape) -> list[Role]:
+    metadata = _metadata(folder, config)
+    roles = [
+        Role("learner", partial(_learn, shape, layout, config, contract, folder.path, folder.config_sha)),
+        Role("logger", partial(record, shape, folder.path / "rollouts", metadata)),
+        Role(
+            "evaluator",
+            partial(
+                evaluate, shape, partial(make_env, config), layout, mark_of(config), config.train.evaluation_episodes, folder.path
+            ),
+        ),
+    ]
+    for index in range(config.train.collectors):
+        env = partial(make_env, config, realtime=config.train.realtime)
+        body = partial(collect, shape, env, layout, contract, config.train.acting, config.seed, index)
+        roles.append(Role(f"collector-{index}", body))
+    return roles
+
+
+def _learn(shape: LinkShape, layout: PolicyLayout, config: RunConfig, contract: Contract, folder: Path, config_sha: str) -> None:
+    """Import torch in the learner's process only."""
+    from training.roles.learn import learn
+
+    learn(shape, layout, config.sac, config.train, contract, folder, config_sha, config.seed)
+
+
+def _metadata(folder: RunFolder, config: RunConfig) -> RunMetadata:
+    return RunMetadata(config_sha=folder.config_sha, robot=config.robot.kind, seed=config.seed)
+
+
+def _over(link: Link, contract: Contract, config: RunConfig) -> bool:
+    """Tell whether the run has reached its mark, or its last step with nothing owed and the last candidate judged."""
+    counters = link.counters
+    marks = int(counters.get("marks"))
+    if config.train.stop_after_marks and marks >= config.train.stop_after_marks:
+        return True
+    steps, updates = int(counters.get("consumed")), int(counters.get("updates"))
+    if steps < contract.total_steps or contract.updates_due(steps, updates) > 0:
+        return False
+    return int(counters.get("evaluated")) >= int(counters.get("offered"))
+
+
+@contextmanager
+def _stop_on_signals(link: Link) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into an orderly stop: everything acknowledged is on disk and the run can be resumed."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        link.counters.set("stop", 1)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _train_in_one_process(folder: RunFolder, config: RunConfig) -> dict[str, int]:
+    """Run everything in this process, bit-reproducible."""
+    from training.checkpoint import load_checkpoint
+    from training.deterministic import make_deterministic_learner, run_deterministic
+    from training.roles.evaluate import Evaluator
+    from training.rollout_log import Logger, set_aside
+
+    if config.train.collectors != 1 or config.train.realtime:
+        raise UsageError("--deterministic runs one collector on simulated time: set train.collectors 1 and train.realtime false")
+    checkpoint = load_checkpoint(folder.path / "checkpoints", config_sha=folder.config_sha)
+    set_aside(folder.path / "rollouts", after=checkpoint[1].log_position if checkpoint else {0: 0})
+    layout, joints = _layout(config)
+    contract = contract_of(config)
+    env, judged = make_env(config), make_env(config)
+    start_s = monotonic_s()
+    with _linked(folder, config, layout, joints) as (_, link), Progress() as progress, _stop_on_signals(link):
+        logger = Logger(folder.path / "rollouts", link.steps, link.bus, link.counters, _metadata(folder, config))
+        learner = make_deterministic_learner(layout, config.sac, config.train, config.seed)
+        evaluator = Evaluator(judged, layout, mark_of(config), config.train.evaluation_episodes, folder.path, lambda: start_s)
+        evaluator.forget_after(checkpoint[1].steps if checkpoint else 0)
+        gauge = Gauge(link, contract, 1)
+
+        def each_step() -> bool:
+            progress.show(gauge.read())
+            return not link.counters.get("stop")
+
+        try:
+            run_deterministic(
+                link, env, logger, learner, evaluator, config.train, contract, folder.path, folder.config_sha, config.seed, each_step
+            )
+        finally:
+            logger.close()
+            env.close()
+            judged.close()
+    return {}

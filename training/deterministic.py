@@ -1,0 +1,81 @@
+"""A run in one process: the same collector, logger, learner and evaluator over the same rings, one after the other, so that every bit repeats.
+
+Back ends are pinned: NumPy for acting, eager float32 in one thread for learning. Checkpoints fall on episode ends, where nothing is under way, and
+every random number comes from the seed and an episode's number or from a generator that the checkpoint holds: a resumed run equals an
+uninterrupted one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from policy.acting import NumpyActor
+from policy.layout import PolicyLayout
+from training.collector import Collector
+from training.config import SacConfig, TrainConfig
+from training.contract import Contract
+from training.env import RobotEnv
+from training.learner import Learner
+from training.link import Link
+from training.roles.collect import WeightFeed
+from training.roles.evaluate import Evaluator
+from training.rollout_log import Logger
+from training.session import Session
+
+
+def make_deterministic_learner(layout: PolicyLayout, sac: SacConfig, train: TrainConfig, seed: int) -> Learner:
+    """Return a learner with its back ends pinned."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(mode=True)
+    return Learner(layout, sac, train, seed, compiled=False)
+
+
+def run_deterministic(
+    link: Link,
+    env: RobotEnv[Any],
+    logger: Logger,
+    learner: Learner,
+    evaluator: Evaluator,
+    train: TrainConfig,
+    contract: Contract,
+    folder: Path,
+    config_sha: str,
+    seed: int,
+    each_step: Callable[[], bool],
+) -> None:
+    """Collect a step, log it, learn from it; evaluate and checkpoint where they fall due; until the run is finished or `each_step` is False."""
+    session = Session(learner, link, contract, folder, config_sha, train.evaluate_every, train.checkpoint_every)
+    session.restore()
+    episode = int(link.counters.get("episode_0"))
+    collector = Collector(env, NumpyActor(learner.layout), link.steps[0], link.bus[0], seed=seed, index=0, episode=episode)
+    feed = WeightFeed(link.weights, collector)
+    try:
+        while not session.finished and each_step():
+            feed.poll()
+            collector.collect(explore=link.collected < contract.learning_starts)
+            logger.drain(flush=True)
+            session.pull()
+            while session.work():
+                pass
+            if session.offer_candidate():
+                _evaluate(evaluator, link)
+            session.write_scalars()
+            if collector.between_episodes and session.checkpoint_due():
+                session.checkpoint()
+            if train.stop_after_marks and evaluator.marks >= train.stop_after_marks:
+                break
+        session.save_last()
+    finally:
+        session.close()
+
+
+def _evaluate(evaluator: Evaluator, link: Link) -> None:
+    candidate = link.candidate.newest(0)
+    if candidate is not None:
+        evaluator.evaluate(candidate)
+        link.counters.set("evaluations", len(evaluator.results))
+        link.counters.set("marks", evaluator.marks)

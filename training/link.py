@@ -1,0 +1,93 @@
+"""The shared memory of a run: what its processes say to one another.
+
+    collectors --steps, bus ticks--> rings --acknowledged by the logger--> learner --newest weights--> collectors, evaluator
+
+The supervisor creates a link and unlinks it; every other process attaches by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.records import bus_dtype, step_dtype
+from training.rollout_log.recovery import StreamPosition
+from training.transport import Counters, Ring, WeightSlot
+
+# Records of each ring that wait for the logger and the learner: at 900 steps/s, 18 s of steps and of bus ticks at twice the rate.
+_STEP_CAPACITY = 16_384
+_BUS_CAPACITY = 65_536
+
+# Fields of the shared counters, each written by one process: the supervisor, the logger, the learner, the evaluator.
+_RUN_FIELDS = ("stop", "learner_ready", "consumed", "updates", "episodes", "falls", "offered", "evaluated", "evaluations", "marks", "log_error", "return", "measure", "lateness_s", "started_s")
+# ... and for each collector.
+_COLLECTOR_FIELDS = ("episode", "missed", "lost", "adopted", "refused")
+
+
+@dataclass(frozen=True)
+class LinkShape:
+    """Sizes of a link; `prefix` names its pieces in shared memory."""
+
+    prefix: str
+    collectors: int
+    observation: int
+    action: int
+    joints: int
+    vector: int
+
+
+class Link:
+    """All the shared pieces, attached."""
+
+    def __init__(self, steps: list[Ring], bus: list[Ring], weights: WeightSlot, candidate: WeightSlot, counters: Counters) -> None:
+        self.steps = steps
+        self.bus = bus
+        self.weights = weights
+        self.candidate = candidate
+        self.counters = counters
+
+    @classmethod
+    def create(cls, shape: LinkShape, starts: list[StreamPosition]) -> Link:
+        """Create the pieces, with each collector's streams at its start."""
+        step, bus = step_dtype(shape.observation, shape.action), bus_dtype(shape.joints)
+        steps = [Ring.create(f"{shape.prefix}-s{i}", step, _STEP_CAPACITY, start=start.step) for i, start in enumerate(starts)]
+        ticks = [Ring.create(f"{shape.prefix}-b{i}", bus, _BUS_CAPACITY, start=start.bus) for i, start in enumerate(starts)]
+        weights = WeightSlot.create(f"{shape.prefix}-w", shape.vector)
+        candidate = WeightSlot.create(f"{shape.prefix}-c", shape.vector)
+        counters = Counters.create(f"{shape.prefix}-n", _fields(shape.collectors))
+        for i, start in enumerate(starts):
+            counters.set(f"episode_{i}", start.episode)
+        return cls(steps, ticks, weights, candidate, counters)
+
+    @classmethod
+    def attach(cls, shape: LinkShape) -> Link:
+        """Attach to the pieces that `create` made."""
+        step, bus = step_dtype(shape.observation, shape.action), bus_dtype(shape.joints)
+        return cls(
+            [Ring.attach(f"{shape.prefix}-s{i}", step, _STEP_CAPACITY) for i in range(shape.collectors)],
+            [Ring.attach(f"{shape.prefix}-b{i}", bus, _BUS_CAPACITY) for i in range(shape.collectors)],
+            WeightSlot.attach(f"{shape.prefix}-w", shape.vector),
+            WeightSlot.attach(f"{shape.prefix}-c", shape.vector),
+            Counters.attach(f"{shape.prefix}-n", _fields(shape.collectors)),
+        )
+
+    @property
+    def collected(self) -> int:
+        """Environment steps that all collectors have taken."""
+        return sum(ring.head for ring in self.steps)
+
+    def close(self) -> None:
+        """Detach; the pieces live on for the others."""
+        for piece in self._pieces():
+            piece.close()
+
+    def unlink(self) -> None:
+        """Remove the pieces; for the process that created them."""
+        for piece in self._pieces():
+            piece.unlink()
+
+    def _pieces(self) -> list[Ring | WeightSlot | Counters]:
+        return [*self.steps, *self.bus, self.weights, self.candidate, self.counters]
+
+
+def _fields(collectors: int) -> tuple[str, ...]:
+    return (*_RUN_FIELDS, *(f"{name}_{i}" for i in range(collectors) for name in _COLLECTOR_FIELDS))

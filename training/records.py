@@ -1,0 +1,107 @@
+"""The one record format of ring, log and replay: NumPy structured dtypes whose bytes are a CDR payload.
+
+CDR (ROS 2's serialisation, OMG DDSI-RTPS 2.3, section 10) aligns each primitive to its size. Fields in order of falling size need no padding, so
+the packed struct behind the 4-byte encapsulation header is a CDR message: Foxglove, Lichtblick and Rerun decode our records with no plugin.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from robot.errors import LogError
+
+# Little-endian plain CDR: representation identifier 0x0001, no options.
+CDR_HEADER = b"\x00\x01\x00\x00"
+
+_ROS_NAMES = {"f8": "float64", "f4": "float32", "u8": "uint64", "u4": "uint32", "u1": "uint8"}
+_NUMPY_NAMES = {ros: code for code, ros in _ROS_NAMES.items()}
+_FIELD = re.compile(r"^(?P<type>[a-z]+[0-9]+)(?:\[(?P<length>[0-9]+)\])? (?P<name>[a-z][a-z0-9_]*)$")
+
+
+def step_dtype(observation: int, action: int) -> np.dtype[np.void]:
+    """Return the record of one policy tick: a transition with its timing and its place in the log.
+
+    `bus_first` and `bus_last` are the sequence numbers of the bus ticks that it spans; `measure` is the task's headline figure, `applied_action`
+    what the guard let through, in action units; `step` counts gaplessly within the episode, `sequence` within the collector.
+    """
+    return np.dtype(
+        [
+            ("sequence", "<u8"),
+            ("episode", "<u8"),
+            ("policy_version", "<u8"),
+            ("bus_first", "<u8"),
+            ("bus_last", "<u8"),
+            ("stamp_s", "<f8"),
+            ("reward", "<f8"),
+            ("measure", "<f8"),
+            ("lateness_s", "<f8"),
+            ("observation", "<f4", (observation,)),
+            ("action", "<f4", (action,)),
+            ("applied_action", "<f4", (action,)),
+            ("next_observation", "<f4", (observation,)),
+            ("collector", "<u4"),
+            ("step", "<u4"),
+            ("filter_mask", "<u4"),
+            ("mode", "u1"),
+            ("terminated", "u1"),
+            ("truncated", "u1"),
+        ]
+    )
+
+
+def bus_dtype(joints: int) -> np.dtype[np.void]:
+    """Return the record of one bus tick: the state at its start, the target asked for and the emission sent. What a robot lacks is NaN."""
+    per_joint = ("target_rad", "emission_rad", "position_rad", "velocity_rad_s", "torque_nm")
+    return np.dtype(
+        [
+            ("sequence", "<u8"),
+            ("episode", "<u8"),
+            ("stamp_s", "<f8"),
+            ("period_s", "<f8"),
+            *((name, "<f8", (joints,)) for name in per_joint),
+            ("rotation_base_to_world", "<f8", (9,)),
+            ("angular_velocity_base_rad_s", "<f8", (3,)),
+            ("base_position_world_m", "<f8", (3,)),
+            ("base_velocity_world_m_s", "<f8", (3,)),
+            ("voltage_v", "<f8"),
+            ("collector", "<u4"),
+            ("filter_mask", "<u4"),
+            ("mode", "u1"),
+        ]
+    )
+
+
+def ros2msg(dtype: np.dtype[np.void]) -> str:
+    """Write a record's dtype as a ROS 2 message definition."""
+    lines = []
+    for name, size, shape in _fields(dtype):
+        suffix = f"[{shape[0]}]" if shape else ""
+        lines.append(f"{_ROS_NAMES[size]}{suffix} {name}")
+    return "\n".join(lines) + "\n"
+
+
+def dtype_of(definition: str) -> np.dtype[np.void]:
+    """Read a message definition of `ros2msg` back, so that a log describes itself.
+
+    Raises:
+        LogError: If a line is no field of fixed size.
+    """
+    fields: list[tuple[str, str] | tuple[str, str, tuple[int]]] = []
+    for line in definition.strip().splitlines():
+        match = _FIELD.match(line.strip())
+        if match is None or match["type"] not in _NUMPY_NAMES:
+            raise LogError(f"the log's schema has a field that Fetlock does not write: {line!r}; it was made by another program or is damaged")
+        code = "<" + _NUMPY_NAMES[match["type"]]
+        fields.append((match["name"], code) if match["length"] is None else (match["name"], code, (int(match["length"]),)))
+    return np.dtype(fields)
+
+
+def _fields(dtype: np.dtype[np.void]) -> list[tuple[str, str, tuple[int, ...]]]:
+    result = []
+    for name in dtype.names or ():
+        field = dtype[name]
+        base, shape = field.subdtype or (field, ())
+        result.append((name, f"{base.kind}{base.itemsize}", shape))
+    return result

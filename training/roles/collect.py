@@ -1,0 +1,106 @@
+"""The collector's process."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from typing import Any, Literal
+
+from policy.acting import make_actor
+from policy.layout import PolicyLayout
+from robot.clock import request_realtime, set_timer_slack, sleep_s
+from robot.errors import PolicyError
+from training.collector import Collector
+from training.contract import Contract
+from training.env import RobotEnv
+from training.link import Link, LinkShape
+from training.transport import WeightSlot
+
+# How long a throttled collector sleeps before it looks again: a tenth of a simulated step's time at the learner's pace.
+_THROTTLE_S = 0.001
+
+
+class WeightFeed:
+    """Gives the collector the newest weights that are good; counts what was adopted and refused."""
+
+    def __init__(self, slot: WeightSlot, collector: Collector) -> None:
+        self._slot = slot
+        self._collector = collector
+        self._version = 0
+        self.adopted = 0
+        self.refused = 0
+
+    def poll(self) -> None:
+        """Adopt the newest version if there is one; keep the last good set if it is corrupt or not finite."""
+        weights = self._slot.newest(self._version)
+        if weights is None:
+            return
+        self._version = weights.version
+        try:
+            self._collector.adopt(weights.version, weights.vector)
+            self.adopted += 1
+        except PolicyError:
+            self.refused += 1
+
+
+def collect(
+    shape: LinkShape,
+    make_env: Callable[[], RobotEnv[Any]],
+    layout: PolicyLayout,
+    contract: Contract,
+    acting: Literal["auto", "numpy", "torchscript"],
+    seed: int,
+    index: int,
+) -> None:
+    """Collect until the run stops or its parent dies; an episode under way is cut off there.
+
+    In real time the process asks for SCHED_FIFO and keeps the garbage collector out of episodes: a full collection takes up to 0.4 s.
+    """
+    parent = os.getppid()
+    link = Link.attach(shape)
+    counters = link.counters
+    env = make_env()
+    collector = Collector(
+        env,
+        make_actor(layout, acting),
+        link.steps[index],
+        link.bus[index],
+        seed=seed,
+        index=index,
+        episode=_next_episode(link, index),
+    )
+    feed = WeightFeed(link.weights, collector)
+    if contract.realtime:
+        set_timer_slack()
+        request_realtime()
+    gc.freeze()
+    gc.disable()
+    try:
+        while not counters.get("stop") and os.getppid() == parent:
+            if not contract.may_collect(link.collected, int(counters.get("updates"))) or _ring_full(link, index, contract):
+                sleep_s(_THROTTLE_S)
+                continue
+            if collector.between_episodes:
+                gc.collect()
+                counters.set(f"episode_{index}", collector.episode + 1)
+            feed.poll()
+            collector.collect(explore=link.collected < contract.learning_starts)
+            counters.set(f"adopted_{index}", feed.adopted)
+            counters.set(f"refused_{index}", feed.refused)
+            counters.set(f"missed_{index}", env.timing.missed)
+    finally:
+        env.close()
+        link.close()
+
+
+def _next_episode(link: Link, index: int) -> int:
+    """Return the number of the first episode that nobody has begun: a restarted collector never continues an old one."""
+    return int(link.counters.get(f"episode_{index}"))
+
+
+def _ring_full(link: Link, index: int, contract: Contract) -> bool:
+    """Tell whether a fast simulation has to wait for the logger; a robot never waits: what does not fit is counted as lost."""
+    if contract.realtime:
+        return False
+    return link.steps[index].free < 1 or link.bus[index].free < 64

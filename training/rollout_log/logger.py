@@ -1,0 +1,171 @@
+"""The logger: moves records from the rings to the log, and acknowledges them once they are in the kernel's hands."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from robot.clock import monotonic_s
+from robot.errors import LogError
+from training.rollout_log.reader import Records
+from training.rollout_log.recovery import recover, stream_positions
+from training.rollout_log.writer import EpisodeWriter, RunMetadata
+from training.transport import Counters, Ring
+
+# Flush at least this often: an acknowledgement is at most this late, in records and in seconds.
+_FLUSH_RECORDS = 64
+_FLUSH_S = 0.05
+# Steps moved at a time.
+_LIMIT = 512
+# How long to wait after the disk refused a write.
+_RETRY_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One collector: its rings, the next records to write, and the open file."""
+
+    steps: Ring
+    bus: Ring
+    next_step: int
+    next_bus: int
+    writer: EpisodeWriter | None = None
+
+
+class Logger:
+    """The only writer of a run's log.
+
+    Leftovers of a killed logger are recovered first, and each stream goes on behind both what was acknowledged and what the files hold, so that no
+    record is lost or doubled. When the disk refuses a write, nothing is acknowledged, the records stay in the rings, and the logger tries
+    again every second in a new file.
+
+    Args:
+        folder: `rollouts/` of the run; made if missing.
+        steps: Each collector's ring of step records.
+        bus: Each collector's ring of bus records.
+        counters: Gets `log_error` 1 while the disk refuses.
+        metadata: Of the run.
+
+    Raises:
+        LogError: If the folder cannot be made or read.
+    """
+
+    def __init__(self, folder: Path, steps: list[Ring], bus: list[Ring], counters: Counters, metadata: RunMetadata) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LogError(f"{folder}: the rollout log cannot be made ({error.strerror}): choose another --runs-dir or fix it") from error
+        for path in recover(folder):
+            _log.info("recovered %s", path)
+        positions = stream_positions(folder, len(steps))
+        self._streams = [
+            _Stream(s, b, max(s.acknowledged, p.step), max(b.acknowledged, p.bus)) for s, b, p in zip(steps, bus, positions, strict=True)
+        ]
+        self._folder = folder
+        self._counters = counters
+        self._metadata = metadata
+        self._pending = 0
+        self._oldest_s = 0.0
+        self._refused_s: float | None = None
+        for stream in self._streams:
+            _acknowledge(stream)
+
+    def drain(self, *, flush: bool = False) -> int:
+        """Move what is new, flush and acknowledge if it is time or asked for; return the number of steps moved."""
+        if self._refused_s is not None and monotonic_s() - self._refused_s < _RETRY_S:
+            return 0
+        try:
+            moved = sum(self._move(stream) for stream in self._streams)
+            if moved and not self._pending:
+                self._oldest_s = monotonic_s()
+            self._pending += moved
+            if self._pending and (flush or self._pending >= _FLUSH_RECORDS or monotonic_s() - self._oldest_s >= _FLUSH_S):
+                self._flush()
+        except LogError as error:
+            self._refuse(error)
+            return 0
+        if self._refused_s is not None and moved:
+            self._refused_s = None
+            self._counters.set("log_error", 0)
+            _log.warning("recording goes on")
+        return moved
+
+    def close(self) -> None:
+        """Write what is left and finish the open files as cut-off episodes. Idempotent."""
+        self.drain(flush=True)
+        for stream in self._streams:
+            if stream.writer is not None:
+                writer, stream.writer = stream.writer, None
+                try:
+                    writer.finish(complete=False)
+                except LogError as error:
+                    _log.error("%s", error)
+
+    def _move(self, stream: _Stream) -> int:
+        """Write the new steps of one collector, each behind its bus ticks, episode by episode."""
+        steps = stream.steps.read(stream.next_step, _LIMIT)
+        start = 0
+        while start < len(steps):
+            episode = int(steps["episode"][start])
+            same = steps["episode"][start:] == episode
+            ends = (steps["terminated"][start:] | steps["truncated"][start:]).astype(bool)
+            count = int(np.argmin(same)) if not same.all() else len(same)
+            ended = bool(ends[:count].any())
+            if ended:
+                count = int(np.argmax(ends)) + 1
+            self._write(stream, steps[start : start + count], episode)
+            if ended:
+                self._finish(stream, complete=True)
+            start += count
+        return len(steps)
+
+    def _write(self, stream: _Stream, steps: Records, episode: int) -> None:
+        last = int(steps["bus_last"][-1])
+        bus = stream.bus.read(stream.next_bus, last + 1 - stream.next_bus)
+        if stream.writer is not None and stream.writer.episode != episode:
+            # The collector died in the middle of an episode: its last bus ticks belong to the old file.
+            orphans = bus[bus["episode"] != episode]
+            stream.writer.write(orphans, steps[:0])
+            bus = bus[len(orphans) :]
+            self._finish(stream, complete=False)
+        if stream.writer is None:
+            collector = int(steps["collector"][0])
+            stream.writer = EpisodeWriter(self._folder, collector, episode, stream.steps.dtype, stream.bus.dtype, self._metadata)
+        stream.writer.write(bus, steps)
+        stream.next_step = int(steps["sequence"][-1]) + 1
+        stream.next_bus = last + 1
+
+    def _finish(self, stream: _Stream, *, complete: bool) -> None:
+        if stream.writer is not None:
+            stream.writer.flush()
+            writer, stream.writer = stream.writer, None
+            writer.finish(complete=complete)
+            _acknowledge(stream)
+
+    def _flush(self) -> None:
+        for stream in self._streams:
+            if stream.writer is not None:
+                stream.writer.flush()
+            _acknowledge(stream)
+        self._pending = 0
+
+    def _refuse(self, error: LogError) -> None:
+        """Give up the open files, go back to what was acknowledged, and say so once."""
+        if self._refused_s is None:
+            _log.error("%s", error)
+            self._counters.set("log_error", 1)
+        self._refused_s = monotonic_s()
+        self._pending = 0
+        for stream in self._streams:
+            stream.writer = None
+            stream.next_step, stream.next_bus = stream.steps.acknowledged, stream.bus.acknowledged
+
+
+def _acknowledge(stream: _Stream) -> None:
+    stream.bus.acknowledge(stream.next_bus)
+    stream.steps.acknowledge(stream.next_step)

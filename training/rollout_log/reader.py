@@ -1,0 +1,138 @@
+"""Reads rollout logs: whole files, files whose writer was killed, and all the files of a run."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import zstandard
+from mcap.exceptions import McapError
+from mcap.records import Channel, Header, McapRecord, Message, Metadata, Schema
+from mcap.stream_reader import StreamReader
+from numpy.typing import NDArray
+
+from robot.errors import LogError
+from training.records import CDR_HEADER, dtype_of
+from training.rollout_log.writer import END_METADATA, PART, RUN_METADATA
+
+# What a reader meets at the end of a file whose writer was killed, or at a damaged byte.
+_DAMAGE = (McapError, struct.error, zstandard.ZstdError, RuntimeError, ValueError, KeyError, EOFError, MemoryError)
+
+Records = NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class RolloutLog:
+    """One file.
+
+    Attributes:
+        steps: Step records, in order.
+        bus: Bus records, in order.
+        metadata: Of the run, as text.
+        complete: The episode ended by itself.
+        intact: The file was read to its end; False: these are the records before the damage.
+    """
+
+    steps: Records
+    bus: Records
+    metadata: dict[str, str]
+    complete: bool
+    intact: bool
+
+
+def read_log(path: Path) -> RolloutLog:
+    """Read one file up to its end or its damage.
+
+    Raises:
+        LogError: If it cannot be opened, or is no MCAP file of ours.
+    """
+    payloads: dict[str, list[bytes]] = {"/step": [], "/bus": []}
+    dtypes: dict[str, np.dtype[np.void]] = {}
+    metadata: dict[str, str] = {}
+    complete = intact = started = False
+    topics: dict[int, str] = {}
+    schemas: dict[int, Schema] = {}
+    try:
+        with path.open("rb") as file:
+            try:
+                for record in _records(StreamReader(file, validate_crcs=True)):
+                    started = started or isinstance(record, Header)
+                    if isinstance(record, Message):
+                        payloads[topics[record.channel_id]].append(record.data)
+                    elif isinstance(record, Schema):
+                        schemas[record.id] = record
+                    elif isinstance(record, Channel) and record.topic in payloads:
+                        topics[record.id] = record.topic
+                        dtypes[record.topic] = dtype_of(schemas[record.schema_id].data.decode())
+                    elif isinstance(record, Metadata) and record.name == RUN_METADATA:
+                        metadata = dict(record.metadata)
+                    elif isinstance(record, Metadata) and record.name == END_METADATA:
+                        complete = record.metadata.get("complete") == "true"
+                intact = True
+            except _DAMAGE:
+                intact = False
+    except OSError as error:
+        raise LogError(f"{path}: the log cannot be read ({error.strerror})") from error
+    if not started:
+        raise LogError(f"{path} is no rollout log: an MCAP file of `fetlock train` was expected, under rollouts/ in a run's folder")
+    return RolloutLog(_stacked(payloads["/step"], dtypes.get("/step")), _stacked(payloads["/bus"], dtypes.get("/bus")), metadata, complete, intact)
+
+
+def log_files(folder: Path) -> list[Path]:
+    """Return the finished and unfinished logs of a rollouts folder, by collector and episode."""
+    return sorted([*folder.glob("c*-e*.mcap"), *folder.glob(f"c*-e*.mcap{PART}")], key=_order)
+
+
+def read_run(folder: Path) -> Records:
+    """Return the step records of all files, sorted by collector and sequence; an empty array if there are none.
+
+    Raises:
+        LogError: If a finished file is damaged, a sequence number occurs twice, or one is missing in between: with the file's name.
+    """
+    parts: list[tuple[Path, Records]] = []
+    for path in log_files(folder):
+        log = read_log(path)
+        if not log.intact and path.suffix != PART:
+            raise LogError(f"{path} is damaged after {len(log.steps)} steps: restore it from a copy, or move it and all later files away")
+        if len(log.steps):
+            parts.append((path, log.steps))
+    if not parts:
+        return np.zeros(0, [("sequence", "<u8"), ("collector", "<u4")])
+    steps = np.concatenate([records for _, records in parts])
+    files = np.repeat(np.arange(len(parts)), [len(records) for _, records in parts])
+    order = np.lexsort((steps["sequence"], steps["collector"]))
+    _require_contiguous(steps[order], [parts[i][0] for i in files[order]])
+    return steps[order]
+
+
+def _require_contiguous(steps: Records, files: list[Path]) -> None:
+    """Each collector's sequence must begin at 0 and grow by one."""
+    same = steps["collector"][1:] == steps["collector"][:-1]
+    expected = np.concatenate([[0], np.where(same, steps["sequence"][:-1] + 1, 0)])
+    wrong = np.flatnonzero(steps["sequence"] != expected)
+    if len(wrong):
+        at = int(wrong[0])
+        found, wanted = int(steps["sequence"][at]), int(expected[at])
+        kind = "occurs twice" if found < wanted else f"follows {wanted - 1}"
+        raise LogError(f"{files[at]}: step {found} of collector {int(steps['collector'][at])} {kind}: a file was copied, edited or is missing")
+
+
+def _records(reader: StreamReader) -> Iterator[McapRecord]:
+    yield from reader.records
+
+
+def _stacked(payloads: list[bytes], dtype: np.dtype[np.void] | None) -> Records:
+    if dtype is None:
+        return np.zeros(0, [("sequence", "<u8"), ("stamp_s", "<f8"), ("collector", "<u4")])
+    size = len(CDR_HEADER) + dtype.itemsize
+    whole = [payload[len(CDR_HEADER) :] for payload in payloads if len(payload) == size and payload.startswith(CDR_HEADER)]
+    return np.frombuffer(b"".join(whole), dtype)
+
+
+def _order(path: Path) -> tuple[int, int, int, str]:
+    stem = path.name.split(".", 1)[0]
+    numbers = [int(part.lstrip("ce") or 0) for part in stem.split("-")]
+    return numbers[0], numbers[1], numbers[2] if len(numbers) > 2 else 0, path.name

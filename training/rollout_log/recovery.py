@@ -1,0 +1,112 @@
+"""What a run does with logs that a killed process left unfinished, and with those that a deterministic run takes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+from robot.errors import LogError
+from training.rollout_log.reader import Records, RolloutLog, log_files, read_log
+from training.rollout_log.writer import PART, EpisodeWriter, RunMetadata, sync_folder
+
+_RECOVERING = "recovering"
+
+
+@dataclass(frozen=True)
+class StreamPosition:
+    """Where a collector's streams go on: the next step, bus tick and episode."""
+
+    step: int = 0
+    bus: int = 0
+    episode: int = 0
+
+
+def recover(folder: Path) -> list[Path]:
+    """Finish every `.part` file: its valid records go into a new file, marked as incomplete; then the old one is removed.
+
+    Can be killed at any point and called again. A leftover without a single record is moved to `empty/`.
+
+    Returns:
+        The files that were made.
+    """
+    workshop = folder / _RECOVERING
+    for stale in workshop.glob("*"):
+        stale.unlink()
+    made = []
+    for part in sorted(folder.glob(f"*.mcap{PART}")):
+        finished = part.with_name(part.name.removesuffix(PART))
+        if finished.exists():
+            # Killed between the rename of the recovered file and the removal of the old one: both hold the same records.
+            part.unlink()
+            continue
+        log = _readable(part)
+        if log is None or not (len(log.steps) or len(log.bus)):
+            _move_aside(part, folder / "empty")
+            continue
+        workshop.mkdir(exist_ok=True)
+        metadata = log.metadata
+        run = RunMetadata(
+            metadata.get("config_sha", "unknown"), metadata.get("robot", "unknown"), int(metadata.get("seed", 0)), metadata.get("revision", "unknown")
+        )
+        writer = EpisodeWriter(workshop, int(metadata["collector"]), int(metadata["episode"]), log.steps.dtype, log.bus.dtype, run)
+        writer.write(log.bus, log.steps)
+        writer.finish(complete=False)
+        next(workshop.glob("*.mcap")).rename(finished)
+        sync_folder(folder)
+        part.unlink()
+        made.append(finished)
+    return made
+
+
+def stream_positions(folder: Path, collectors: int) -> list[StreamPosition]:
+    """Return where each collector's streams go on behind the log in `folder`."""
+    positions = [StreamPosition() for _ in range(collectors)]
+    for path in log_files(folder):
+        log = read_log(path)
+        collector = int(log.metadata.get("collector", 0))
+        if collector >= collectors:
+            raise LogError(f"{path} is of collector {collector} and this run has {collectors}: resume it with the configuration that it was made with")
+        old = positions[collector]
+        positions[collector] = StreamPosition(
+            max(old.step, _end(log.steps)), max(old.bus, _end(log.bus)), max(old.episode, int(log.metadata.get("episode", 0)) + 1)
+        )
+    return positions
+
+
+def set_aside(folder: Path, after: dict[int, int]) -> list[Path]:
+    """Move the files with steps at or behind a collector's position to `discarded-N/`; nothing is deleted. Return where they went."""
+    late = []
+    for path in log_files(folder):
+        log = read_log(path)
+        position = after.get(int(log.metadata.get("collector", 0)), 0)
+        if not len(log.steps) or int(log.steps["sequence"][-1]) >= position:
+            late.append(path)
+    if not late:
+        return []
+    number = 0
+    while (folder / f"discarded-{number}").exists():
+        number += 1
+    return [_move_aside(path, folder / f"discarded-{number}") for path in late]
+
+
+def _end(records: Records) -> int:
+    return int(records["sequence"].max()) + 1 if len(records) else 0
+
+
+def _readable(path: Path) -> RolloutLog | None:
+    try:
+        return read_log(path)
+    except LogError:
+        return None
+
+
+def _move_aside(path: Path, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    target = folder / path.name
+    number = 0
+    while target.exists():
+        number += 1
+        target = folder / f"{path.name}.{number}"
+    path.rename(target)
+    return target

@@ -1,0 +1,102 @@
+"""A run's folder: made once, never overwritten, resumed only with the configuration that it was made with.
+
+    config.yaml  evaluations.jsonl  policy/  policy_last/  rollouts/  checkpoints/  tensorboard/  logs/  curves.png  walk.mp4  summary.json
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from robot.errors import FetlockError, UsageError
+
+_CONFIG = "config.yaml"
+# Below this much free space a run would not get far: a walking run of 20,000 steps writes 30 MB (measured).
+_FREE_BYTES = 200_000_000
+
+
+class RunFolder:
+    """An open run folder, locked against a second process.
+
+    Use as a context manager.
+    """
+
+    def __init__(self, path: Path, config_text: str, lock: IO[str]) -> None:
+        self.path = path
+        self.config_sha = hashlib.sha256(config_text.encode()).hexdigest()
+        self._lock = lock
+
+    @classmethod
+    def create(cls, path: Path, config_text: str) -> RunFolder:
+        """Make a new run.
+
+        Raises:
+            UsageError: If the folder exists.
+            FetlockError: If it cannot be written or the disk is nearly full.
+        """
+        if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
+            raise UsageError(f"{path} exists already: go on with it by --resume, or give another --name")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            _require_space(path)
+            lock = _locked(path)
+            temporary = path / f".{_CONFIG}.tmp"
+            temporary.write_text(config_text)
+            temporary.replace(path / _CONFIG)
+        except OSError as error:
+            raise FetlockError(f"{path}: a run cannot be made here ({error.strerror}): choose another --runs-dir or fix it") from error
+        return cls(path, config_text, lock)
+
+    @classmethod
+    def resume(cls, path: Path, config_text: str) -> RunFolder:
+        """Open an existing run.
+
+        Raises:
+            UsageError: If there is no run, or its configuration is another one.
+            FetlockError: If it cannot be written or another process has it.
+        """
+        if not (path / _CONFIG).is_file():
+            raise UsageError(f"{path} holds no run to resume ({_CONFIG} is missing): leave --resume out, or give the --name of a run")
+        recorded = (path / _CONFIG).read_text()
+        if recorded != config_text:
+            raise UsageError(f"{path} was made with another configuration ({_first_difference(recorded, config_text)}): resume it as it was")
+        try:
+            _require_space(path)
+            lock = _locked(path)
+        except OSError as error:
+            raise FetlockError(f"{path}: the run cannot be written ({error.strerror}): fix its permissions") from error
+        return cls(path, config_text, lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._lock.close()
+
+
+def _locked(path: Path) -> IO[str]:
+    lock = (path / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise FetlockError(f"{path} is in use by another process: wait for it, or stop it") from None
+    return lock
+
+
+def _require_space(path: Path) -> None:
+    status = os.statvfs(path)
+    free = status.f_bavail * status.f_frsize
+    if free < _FREE_BYTES:
+        raise FetlockError(f"{path}: {free // 1_000_000} MB are free and a run needs {_FREE_BYTES // 1_000_000} MB: free some space or move it")
+
+
+def _first_difference(recorded: str, given: str) -> str:
+    for old, new in zip(recorded.splitlines(), given.splitlines(), strict=False):
+        if old != new:
+            return f"recorded '{old.strip()}', given '{new.strip()}'"
+    return "one of them has more lines"

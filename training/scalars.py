@@ -1,0 +1,69 @@
+"""TensorBoard events under the tag names of Stable-Baselines3, so that its users' dashboards work unchanged; ours beside them."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from safety.types import INTERVENTIONS
+from training.episodes import EpisodeSummary
+from training.evaluation import Evaluation
+from training.sac import Metrics
+
+# Episodes in the running means, as Stable-Baselines3's `stats_window_size`.
+_WINDOW = 100
+
+
+class Scalars:
+    """Writes the events of one run into `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._episodes: deque[EpisodeSummary] = deque(maxlen=_WINDOW)
+
+    def episodes(self, summaries: list[EpisodeSummary]) -> None:
+        """Add finished episodes to the running means, and each one's speed and length."""
+        for summary in summaries:
+            self._episodes.append(summary)
+            self._scalar("rollout/ep_rew_mean", float(np.mean([e.reward for e in self._episodes])), summary.end_steps)
+            self._scalar("rollout/ep_len_mean", float(np.mean([e.steps for e in self._episodes])), summary.end_steps)
+            self._scalar("rollout/success_rate", float(np.mean([not e.failed for e in self._episodes])), summary.end_steps)
+            self._scalar("rollout/ep_measure", summary.measure, summary.end_steps)
+
+    def learning(self, metrics: Metrics, steps: int, updates: int, rates: dict[str, float]) -> None:
+        """Write the newest losses, and `rates` under their own tags."""
+        self._scalar("train/critic_loss", float(metrics.critic_loss), steps)
+        self._scalar("train/actor_loss", float(metrics.actor_loss), steps)
+        self._scalar("train/ent_coef", float(metrics.temperature), steps)
+        self._scalar("train/entropy", float(metrics.entropy), steps)
+        self._scalar("train/q_mean", float(metrics.value), steps)
+        self._scalar("train/n_updates", float(updates), steps)
+        for tag, value in rates.items():
+            self._scalar(tag, value, steps)
+
+    def loop(self, records: NDArray[np.void], steps: int) -> None:
+        """Write what the control loop and the guard did over some step records."""
+        if len(records):
+            self._scalar("loop/lateness_ms_p99", float(np.percentile(records["lateness_s"], 99)) * 1e3, steps)
+            self._scalar("safety/clip_rate", float(np.mean((records["filter_mask"] & int(INTERVENTIONS)) != 0)), steps)
+
+    def evaluation(self, result: Evaluation) -> None:
+        """Write one evaluation."""
+        self._scalar("eval/mean_reward", result.mean_return, result.steps)
+        self._scalar("eval/mean_measure", result.mean_measure, result.steps)
+        self._scalar("eval/falls", float(result.falls), result.steps)
+
+    def flush(self) -> None:
+        """Hand everything to the kernel."""
+        self._writer.flush()  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()  # type: ignore[no-untyped-call]
+
+    def _scalar(self, tag: str, value: float, steps: int) -> None:
+        self._writer.add_scalar(tag, value, steps)  # type: ignore[no-untyped-call]

@@ -1,0 +1,57 @@
+"""Named blocks of shared memory, created and unlinked by one process, attached by its children.
+
+Payload is written before the cursor that announces it. x86 keeps the order of stores; on other processors the GIL's release between two bytecodes
+is a full barrier, so the order holds as long as each is its own statement.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.shared_memory import SharedMemory
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot.errors import FetlockError
+
+
+class Block:
+    """A block of `size` bytes; the base of everything that is shared.
+
+    Raises:
+        FetlockError: If the block cannot be created, or is not there to attach to.
+    """
+
+    def __init__(self, name: str, size: int, *, create: bool) -> None:
+        try:
+            self._memory = SharedMemory(name, create=create, size=size)
+        except OSError as error:
+            verb = "created" if create else "attached to"
+            raise FetlockError(f"shared memory {name} ({size} bytes) cannot be {verb}: {error.strerror}; see 'df -h /dev/shm'") from error
+        if self._memory.size < size:
+            self._memory.close()
+            raise FetlockError(f"shared memory {name} has {self._memory.size} bytes, {size} were expected: the processes run different configurations")
+        self.name = name
+
+    def array(self, dtype: np.dtype[np.void] | type[np.generic], count: int, offset: int) -> NDArray[np.generic]:
+        """Return `count` elements at `offset` as a view."""
+        return np.ndarray((count,), dtype, self._memory.buf, offset)
+
+    def close(self) -> None:
+        """Detach. Views must not be used afterwards."""
+        try:
+            self._memory.close()
+        except BufferError:
+            # NumPy views still point into the block: the mapping goes with the process.
+            return
+
+    def unlink(self) -> None:
+        """Remove the block from the system; those attached keep it until they close."""
+        self._memory.unlink()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,108 @@
+"""A ring of records in shared memory: one producer; the logger acknowledges, the learner consumes.
+
+A position in the stream is a record's sequence number: it grows for ever, whichever end restarts. Cursors: `head` (records written), `acknowledged`
+(records flushed by the logger), `consumed` (records that the learner took; for display, it holds nobody up).
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot.errors import FetlockError
+from training.transport.memory import Block
+
+_CURSORS = 8
+_HEADER = _CURSORS * 8
+
+
+class OverrunError(FetlockError):
+    """Records were asked for that newer ones have overwritten; the log still has them."""
+
+
+class Ring(Block):
+    """See the module. `capacity` is the number of records kept; `start` the first position of a new ring."""
+
+    def __init__(self, name: str, dtype: np.dtype[np.void], capacity: int, *, create: bool) -> None:
+        super().__init__(name, _HEADER + capacity * dtype.itemsize, create=create)
+        self._cursors = self.array(np.uint64, _CURSORS, 0)
+        self._records = self.array(dtype, capacity, _HEADER)
+        self.dtype = dtype
+        self.capacity = capacity
+
+    @classmethod
+    def create(cls, name: str, dtype: np.dtype[np.void], capacity: int, *, start: int = 0) -> Self:
+        """Create an empty ring whose next record has position `start`."""
+        ring = cls(name, dtype, capacity, create=True)
+        ring._cursors[:] = (start, start, start, capacity, dtype.itemsize, 0, 0, 0)
+        return ring
+
+    @classmethod
+    def attach(cls, name: str, dtype: np.dtype[np.void], capacity: int) -> Self:
+        """Attach to a ring.
+
+        Raises:
+            FetlockError: If it is not there, or holds other records.
+        """
+        ring = cls(name, dtype, capacity, create=False)
+        found = (int(ring._cursors[3]), int(ring._cursors[4]))
+        if found != (capacity, dtype.itemsize):
+            ring.close()
+            raise FetlockError(
+                f"ring {name} holds {found[0]} records of {found[1]} bytes, {capacity} of {dtype.itemsize} were expected: "
+                "the processes run different configurations"
+            )
+        return ring
+
+    @property
+    def head(self) -> int:
+        """Position of the next record to be written."""
+        return int(self._cursors[0])
+
+    @property
+    def acknowledged(self) -> int:
+        """Position up to which records are in the kernel's hands."""
+        return int(self._cursors[1])
+
+    @property
+    def consumed(self) -> int:
+        """Position up to which the learner has digested records."""
+        return int(self._cursors[2])
+
+    @property
+    def free(self) -> int:
+        """Records that can be appended before the logger has to catch up."""
+        return self.capacity - (self.head - self.acknowledged)
+
+    def append(self, record: NDArray[np.void]) -> bool:
+        """Append one record, shape (1,); False, and nothing written, where it would overwrite one that is not acknowledged. Never blocks."""
+        head = self.head
+        if head - self.acknowledged >= self.capacity:
+            return False
+        self._records[head % self.capacity] = record[0]
+        self._cursors[0] = head + 1
+        return True
+
+    def read(self, start: int, limit: int) -> NDArray[np.void]:
+        """Return a copy of up to `limit` records from position `start` to the head.
+
+        Raises:
+            OverrunError: If some of them have been overwritten.
+        """
+        count = max(0, min(limit, self.head - start))
+        index = (start + np.arange(count)) % self.capacity
+        records = self._records[index]
+        # The producer may write the slot at `head` at this moment, so that one does not count as kept.
+        if count and start + self.capacity <= self.head:
+            raise OverrunError(f"records from {start} on were overwritten: the ring keeps {self.capacity}, the log has them all")
+        return records
+
+    def acknowledge(self, position: int) -> None:
+        """Announce that records before `position` survive the death of every process. For the logger."""
+        self._cursors[1] = position
+
+    def consume(self, position: int) -> None:
+        """Announce that records before `position` were digested. For the learner."""
+        self._cursors[2] = position
