@@ -1,0 +1,7 @@
+"""The command line, and the Gymnasium ids: `gymnasium.make("fetlock:fetlock/MinitaurWalk-v0")` imports this package to find them."""
+
+from __future__ import annotations
+
+import gymnasium
+
+gymnasium.register("fetlock/MinitaurWalk-v0", entry_point="fetlock.environments:minitaur_walk")

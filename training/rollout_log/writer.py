@@ -97,7 +97,8 @@ class EpisodeWriter:
             self._file = _File(self._part)
         except OSError as error:
             raise _log_error(self._part, error) from error
-        context = Context()
+        # The channels close when their context is collected: it is kept with them.
+        self._context = context = Context()
         options = MCAPWriteOptions(chunk_size=_CHUNK_BYTES, compression=MCAPCompression.Zstd, compression_threads=0, profile="ros2")
         self._writer = foxglove.open_mcap(self._file, context=context, writer_options=options)  # type: ignore[arg-type]
         self._writer.write_metadata(RUN_METADATA, _entries(metadata, collector, episode))

@@ -74,12 +74,13 @@ class Ring(Block):
     @property
     def free(self) -> int:
         """Records that can be appended before the logger has to catch up."""
-        return self.capacity - (self.head - self.acknowledged)
+        return self.capacity - 1 - (self.head - self.acknowledged)
 
     def append(self, record: NDArray[np.void]) -> bool:
         """Append one record, shape (1,); False, and nothing written, where it would overwrite one that is not acknowledged. Never blocks."""
         head = self.head
-        if head - self.acknowledged >= self.capacity:
+        # One slot stays free: the one that the next record goes to never holds a record that somebody may still read.
+        if head - self.acknowledged >= self.capacity - 1:
             return False
         self._records[head % self.capacity] = record[0]
         self._cursors[0] = head + 1
@@ -95,7 +96,7 @@ class Ring(Block):
         index = (start + np.arange(count)) % self.capacity
         records = self._records[index]
         # The producer may write the slot at `head` at this moment, so that one does not count as kept.
-        if count and start + self.capacity <= self.head:
+        if count and start <= self.head - self.capacity:
             raise OverrunError(f"records from {start} on were overwritten: the ring keeps {self.capacity}, the log has them all")
         return records
 

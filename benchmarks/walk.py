@@ -1,0 +1,206 @@
+"""Steps and seconds until the Minitaur walks: ours against Stable-Baselines3's SAC at its defaults, on the same environment and machine.
+
+    ./run bench walk [--seeds 0 1 2] [--peer-steps 120000] [--out docs/results]
+
+The mark: mean forward speed of at least 0.6 m/s and no fall in 10 evaluation episodes of 10 s, held over three evaluations in a row; the figure is
+the step, and the second, of the third. Evaluation episodes start from the same poses for both and take no time of the peer's clock; ours run in a
+process of their own while training goes on, so their cost is in our seconds. Ours is evaluated every 1,000 steps; the peer, ten times slower, every
+5,000. Seeds run in sequence, each side alone on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import matplotlib as mpl
+import numpy as np
+from pydantic import JsonValue
+
+from benchmarks.report import Report, commit
+from robot.clock import monotonic_s
+from robot.errors import FetlockError
+from training.evaluation import Evaluation, Mark, marks_in_a_row, read_evaluations, run_episode, summarise
+
+_ID = "fetlock:fetlock/MinitaurWalk-v0"
+_PEER_EVERY = 5_000
+_IN_A_ROW = 3
+_EPISODES = 10
+_MARK = Mark(measure=0.6)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One seed of one side.
+
+    Attributes:
+        side: "fetlock" or "stable-baselines3".
+        seed: Of the run.
+        steps: Environment steps until the mark; None if it was not reached.
+        seconds: Training time until then; None if it was not reached.
+        falls: During training, until its end.
+        evaluations: All of them.
+    """
+
+    side: str
+    seed: int
+    steps: int | None
+    seconds: float | None
+    falls: int
+    evaluations: list[Evaluation]
+
+
+def train_ours(seed: int, folder: Path) -> Training:
+    """Train by the command line, as a user does."""
+    name = f"seed-{seed}"
+    command = [sys.executable, "-m", "fetlock", "train", "--name", name, "--runs-dir", str(folder), "--no-video", "--seed", str(seed)]
+    result = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+    if result.returncode != 0:
+        raise FetlockError(f"fetlock train ended with exit code {result.returncode} on seed {seed}")
+    summary = json.loads((folder / name / "summary.json").read_text())
+    evaluations = read_evaluations(folder / name / "evaluations.jsonl")
+    return Training("fetlock", seed, *_reached(evaluations), int(summary["training_falls"]), evaluations)
+
+
+def train_peer(seed: int, steps: int) -> Training:
+    """Train Stable-Baselines3's SAC at its defaults until the mark or `steps` steps."""
+    from stable_baselines3 import SAC
+
+    env, judge = gymnasium.make(_ID), gymnasium.make(_ID).unwrapped
+    model = SAC("MlpPolicy", env, seed=seed, device="cpu")
+    evaluations: list[Evaluation] = []
+    falls = 0
+    seconds = 0.0
+    while model.num_timesteps < steps:
+        counter = _FallCounter()
+        start_s = monotonic_s()
+        model.learn(_PEER_EVERY, callback=counter, reset_num_timesteps=False, log_interval=None)
+        seconds += monotonic_s() - start_s
+        falls += counter.falls
+        episodes = [run_episode(judge, _PeerActor(model), number) for number in range(_EPISODES)]
+        evaluations.append(
+            summarise(episodes, _MARK, steps=model.num_timesteps, updates=model._n_updates, version=0, seconds=seconds)  # noqa: SLF001
+        )
+        last = evaluations[-1]
+        print(f"stable-baselines3 seed {seed}: {last.model_dump_json()}", file=sys.stderr, flush=True)
+        if marks_in_a_row(evaluations) >= _IN_A_ROW:
+            break
+    env.close()
+    judge.close()
+    return Training("stable-baselines3", seed, *_reached(evaluations), falls, evaluations)
+
+
+class _FallCounter:
+    """A callback of Stable-Baselines3 that counts terminated episodes."""
+
+    def __init__(self) -> None:
+        self.falls = 0
+
+    def __call__(self, local: dict[str, Any], _: dict[str, Any]) -> bool:
+        done, info = local["dones"][0], local["infos"][0]
+        self.falls += bool(done and not info.get("TimeLimit.truncated", False))
+        return True
+
+
+class _PeerActor:
+    """The peer's policy under our evaluation."""
+
+    backend = "numpy"
+
+    def __init__(self, model: Any) -> None:  # noqa: ANN401 (the peer is not typed)
+        self._model = model
+
+    def load(self, vector: np.ndarray) -> None:
+        raise NotImplementedError("the peer keeps its own weights")
+
+    def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+        return np.asarray(self._model.predict(observation, deterministic=noise is None)[0], dtype=np.float32)
+
+
+def _reached(evaluations: list[Evaluation]) -> tuple[int | None, float | None]:
+    for count in range(1, len(evaluations) + 1):
+        if marks_in_a_row(evaluations[:count]) >= _IN_A_ROW:
+            return evaluations[count - 1].steps, round(evaluations[count - 1].seconds, 1)
+    return None, None
+
+
+def plot(trainings: list[Training], path: Path) -> None:
+    """Draw speed and share of falls over the environment steps, one line a seed."""
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    # Okabe and Ito's palette, safe for colour-blind readers.
+    colours = {"fetlock": "#0072B2", "stable-baselines3": "#D55E00"}
+    figure, axes = plt.subplots(2, 1, figsize=(8, 7), sharex=True, layout="constrained")
+    labelled: set[str] = set()
+    for training in trainings:
+        label = None if training.side in labelled else training.side
+        labelled.add(training.side)
+        steps = [e.steps for e in training.evaluations]
+        axes[0].plot(steps, [e.mean_measure for e in training.evaluations], color=colours[training.side], label=label, marker=".")
+        axes[1].plot(steps, [e.falls / e.episodes for e in training.evaluations], color=colours[training.side], marker=".")
+    axes[0].axhline(_MARK.measure, color="#999999", linestyle="--", linewidth=1)
+    axes[0].set_ylabel("speed, m/s (mean of 10 episodes)")
+    axes[1].set_ylabel("share of episodes that fall")
+    axes[1].set_xlabel("environment steps")
+    axes[1].set_xscale("log")
+    axes[0].legend()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main(argv: Sequence[str]) -> Report:
+    """Train every seed on both sides; report the median steps to the mark, and everything else in the details."""
+    parser = argparse.ArgumentParser(prog="bench walk")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--peer-steps", type=int, default=120_000, help="where the peer gives up")
+    parser.add_argument("--no-peer", action="store_true", help="train ours only")
+    parser.add_argument("--out", type=Path, default=None, help="folder for walk.json and walk.png")
+    options = parser.parse_args(list(argv))
+    trainings: list[Training] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for seed in options.seeds:
+            trainings.append(train_ours(seed, Path(scratch)))
+            if not options.no_peer:
+                trainings.append(train_peer(seed, options.peer_steps))
+            _write(trainings, options.out)
+    ours = [t for t in trainings if t.side == "fetlock"]
+    peer = [t for t in trainings if t.side != "fetlock"]
+    details: dict[str, JsonValue] = {
+        f"{t.side} seed {t.seed}": {"steps": t.steps, "seconds": t.seconds, "training falls": t.falls} for t in trainings
+    }
+    details["seconds ratio"] = _ratio([t.seconds for t in ours], [t.seconds for t in peer])
+    details["seeds at the mark"] = {"fetlock": sum(t.steps is not None for t in ours), "stable-baselines3": sum(t.steps is not None for t in peer)}
+    median, peer_median = _median([t.steps for t in ours]), _median([t.steps for t in peer])
+    if median is None:
+        raise FetlockError(f"no seed reached the mark: {details}")
+    return Report("walk", median, peer_median, None, "environment steps to the mark (median)", options.seeds, details)
+
+
+def _write(trainings: list[Training], out: Path | None) -> None:
+    """Write what is known so far: a long benchmark that is cut off has not been for nothing."""
+    if out is None:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    rows = [{**asdict(t), "evaluations": [e.model_dump() for e in t.evaluations]} for t in trainings]
+    (out / "walk.json").write_text(json.dumps({"commit": commit(), "trainings": rows}, indent=1) + "\n")
+    plot(trainings, out / "walk.png")
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    """Return the median of those that reached the mark; None if none did."""
+    reached = [value for value in values if value is not None]
+    return float(np.median(reached)) if reached else None
+
+
+def _ratio(ours: Sequence[float | None], peer: Sequence[float | None]) -> float | None:
+    mine, theirs = _median(ours), _median(peer)
+    return round(mine / theirs, 4) if mine and theirs else None
