@@ -49,9 +49,10 @@ class InstantRobot:
     def close(self) -> None:
         self._closed = True
 
-    def reset(self, rng: np.random.Generator) -> None:
+    def reset(self, rng: np.random.Generator, centre_rad: float = 0.0) -> None:
         self._held = False
-        self._target = self._position = frozen_array(rng.uniform(-0.1, 0.1, len(self.joint_names)))
+        self.time_s = 0.0
+        self._target = self._position = frozen_array(centre_rad + rng.uniform(-0.1, 0.1, len(self.joint_names)))
 
 
 class InstantClock:

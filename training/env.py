@@ -86,8 +86,8 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         self.timing = TickStatistics() if timing is None else timing
         self.render_mode = render_mode
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(1.0 / motion.policy_period_s)}
-        # Finite numbers on which no bound holds by construction: a thrown robot may spin at any rate.
-        self.observation_space = spaces.Box(-np.inf, np.inf, (len(task.observation_names),), np.float32)
+        bound = task.observation_bound
+        self.observation_space = spaces.Box(-bound, bound, (len(task.observation_names),), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (len(task.action_names),), np.float32)
         self._reset = reset
         self._close = close

@@ -49,6 +49,10 @@ class Task(Protocol[Memory]):
         """One name for each element of the observation: the layout that a policy is tied to."""
 
     @property
+    def observation_bound(self) -> float:
+        """Largest magnitude of an element of the observation."""
+
+    @property
     def action_names(self) -> tuple[str, ...]:
         """One name for each element of the action."""
 
