@@ -1,0 +1,25 @@
+"""Simulated time: waiting for the next tick steps the physics."""
+
+from __future__ import annotations
+
+from sim.minitaur import SimulatedMinitaur
+
+
+class SimulatedClock:
+    """Implements Clock for a simulated robot; `wait` returns at once with the world one bus period later."""
+
+    def __init__(self, robot: SimulatedMinitaur) -> None:
+        self._robot = robot
+
+    @property
+    def period_s(self) -> float:
+        """Bus period, s."""
+        return self._robot.bus_steps * self._robot.step_s
+
+    def now_s(self) -> float:
+        return self._robot.now_s
+
+    def wait(self) -> float:
+        """Step the physics by one period; the slack is 0: simulated time is never late. Raises ClosedError once the robot is closed."""
+        self._robot.advance()
+        return 0.0
