@@ -25,9 +25,9 @@ class SacConfig(BaseModel):
     # Target entropy per action dimension: -1 in SAC v2.
     target_entropy_per_action: float = -1.0
     # Updates of the critics for each environment step: the update-to-data ratio.
-    updates_per_step: int = Field(default=8, ge=1, le=64)
+    updates_per_step: int = Field(default=4, ge=1, le=64)
     # Updates of the critics for each update of actor and temperature.
-    actor_every: int = Field(default=4, ge=1)
+    actor_every: int = Field(default=2, ge=1)
     # Products of the networks in float32, or bfloat16 with float32 accumulation and parameters.
     precision: Literal["float32", "bfloat16"] = "float32"
 

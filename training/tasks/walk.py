@@ -35,12 +35,12 @@ class WalkConfig(BaseModel):
     time_limit_steps: int = Field(default=500, ge=1)
     swing_scale_rad: float = Field(default=0.5, gt=0.0, le=1.5)
     extension_center_rad: float = Field(default=2.0, ge=0.5, le=2.8)
-    extension_scale_rad: float = Field(default=0.5, gt=0.0, le=1.5)
+    extension_scale_rad: float = Field(default=0.3, gt=0.0, le=1.5)
     # Weight of the new action in the policy-rate low-pass; 1 switches it off.
     action_smoothing: float = Field(default=0.5, gt=0.0, le=1.0)
     speed_weight: float = Field(default=2.0, ge=0.0)
     # Speed beyond which nothing more is gained, m/s.
-    speed_cap_m_s: float = Field(default=0.6, gt=0.0)
+    speed_cap_m_s: float = Field(default=0.8, gt=0.0)
     action_change_weight: float = Field(default=0.1, ge=0.0)
     power_weight_per_w: float = Field(default=0.002, ge=0.0)
     sideways_weight: float = Field(default=0.3, ge=0.0)
