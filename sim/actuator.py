@@ -20,6 +20,9 @@ from sim.model import (
     TORQUE_CONSTANT_NM_PER_A,
 )
 
+# What PyBullet says of a joint: position, rad; velocity, rad/s; forces at the joint; the torque applied.
+MotorState = tuple[float, float, tuple[float, ...], float]
+
 _CELLS = len(SATURATION_TORQUE_NM) - 1
 # Torque = base + slope * amperes / 10 within a cell of the table.
 _SLOPES = tuple(high - low for low, high in itertools.pairwise(SATURATION_TORQUE_NM))
@@ -54,50 +57,43 @@ class MotorBank:
         motors = len(parameters.strength)
         self._parameters = parameters
         self._strength = list(parameters.strength)
-        self._duty = [0.0] * motors
+        # Current in units of the table's cells, per duty cycle and per rad/s.
+        cells_per_v = 1.0 / (RESISTANCE_OHM * SATURATION_STEP_A)
+        self._cells_per_duty = parameters.battery_v * cells_per_v
+        self._cells_per_rad_s = (TORQUE_CONSTANT_NM_PER_A + parameters.viscous_damping) * cells_per_v
         self._step = 0
         self._hot_since = [0] * motors
         self._hot_until = [-2] * motors
-
-    @property
-    def observed_torques_nm(self) -> tuple[float, ...]:
-        """What the controllers report of the newest step: the torque of a stalled motor that never saturates. Shape (n,), N m."""
-        stall = TORQUE_CONSTANT_NM_PER_A * self._parameters.battery_v / RESISTANCE_OHM
-        limit = OBSERVED_TORQUE_LIMIT_NM
-        return tuple(max(-limit, min(limit, stall * duty)) for duty in self._duty)
 
     @property
     def enabled(self) -> tuple[bool, ...]:
         """Whether each motor still works: False after an overheat."""
         return tuple(strength > 0.0 for strength in self._strength)
 
-    def torques(self, states: Sequence[tuple[float, float, object, float]], targets: Sequence[float]) -> list[float]:
-        """Return the torques of the coming physics step, N m, and remember it.
+    def torques(self, states: Sequence[MotorState], targets: Sequence[float]) -> list[float]:
+        """Return the torques of the coming physics step, N m, and count it. Shape (n,).
 
         Args:
-            states: PyBullet's joint states of the motors: position, rad, and velocity, rad/s, come first.
+            states: Of each motor.
             targets: Joint targets, rad.
         """
-        parameters = self._parameters
-        kp, kd, battery = parameters.kp, parameters.kd, parameters.battery_v
-        back_emf = TORQUE_CONSTANT_NM_PER_A + parameters.viscous_damping
-        per_volt = 1.0 / (RESISTANCE_OHM * SATURATION_STEP_A)
-        duties, strengths = self._duty, self._strength
+        kp, kd = self._parameters.kp, self._parameters.kd
+        cells_per_duty, cells_per_rad_s = self._cells_per_duty, self._cells_per_rad_s
         self._step += 1
-        torques = []
-        for motor, ((position, velocity, _, _), target) in enumerate(zip(states, targets, strict=True)):
-            duty = kp * (target - position) - kd * velocity
+        torques: list[float] = []
+        append = torques.append
+        for state, target, strength in zip(states, targets, self._strength, strict=True):
+            velocity = state[1]
+            duty = kp * (target - state[0]) - kd * velocity
             if duty > 1.0:
                 duty = 1.0
             elif duty < -1.0:
                 duty = -1.0
-            duties[motor] = duty
-            # Current in units of the table's cells.
-            current = (duty * battery - back_emf * velocity) * per_volt
-            if -1.0 < current < 1.0:
-                torques.append(current * strengths[motor] * _SLOPES[0])
+            current = duty * cells_per_duty - cells_per_rad_s * velocity
+            if current < 1.0 and current > -1.0:
+                append(current * strength)
             else:
-                torques.append(self._saturated(motor, current))
+                append(self._saturated(len(torques), current))
         return torques
 
     def _saturated(self, motor: int, current: float) -> float:
@@ -117,3 +113,23 @@ class MotorBank:
         self._hot_until[motor] = self._step
         if self._step - self._hot_since[motor] >= self._parameters.overheat_steps:
             self._strength[motor] = 0.0
+
+    def observed_torques_nm(self, states: Sequence[MotorState], targets: Sequence[float]) -> list[float]:
+        """Return what the controllers report of a step, N m: the torque of a stalled motor that never saturates; 0 where it is off.
+
+        Shape (n,); counts nothing.
+        """
+        kp, kd = self._parameters.kp, self._parameters.kd
+        stall = TORQUE_CONSTANT_NM_PER_A * self._parameters.battery_v / RESISTANCE_OHM
+        # A duty cycle of 1 may report more than the limit or less: the battery decides.
+        limit = min(stall, OBSERVED_TORQUE_LIMIT_NM)
+        observed: list[float] = []
+        append = observed.append
+        for state, target, strength in zip(states, targets, self._strength, strict=True):
+            torque = stall * (kp * (target - state[0]) - kd * state[1]) if strength else 0.0
+            if torque > limit:
+                torque = limit
+            elif torque < -limit:
+                torque = -limit
+            append(torque)
+        return observed

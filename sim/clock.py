@@ -14,7 +14,7 @@ class SimulatedClock:
     @property
     def period_s(self) -> float:
         """Bus period, s."""
-        return self._robot.bus_steps * self._robot.step_s
+        return self._robot.bus_period_s
 
     def now_s(self) -> float:
         return self._robot.now_s

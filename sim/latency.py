@@ -32,6 +32,11 @@ class TargetDelay:
         self._travelling: deque[tuple[int, Targets]] = deque()
         self._current = first
 
+    @property
+    def next_arrival(self) -> int:
+        """Step at which the next targets arrive; -1 when none travel."""
+        return self._travelling[0][0] if self._travelling else -1
+
     def put(self, step: int, targets: Targets) -> None:
         """Send targets at a step; steps never decrease."""
         arrival = step + self._delay
@@ -57,6 +62,11 @@ class SampleDelay(Generic[Sample]):
     def delay_steps(self) -> int:
         """Whole physics steps."""
         return self._delay
+
+    @property
+    def newest_step(self) -> int:
+        """Step of the sample that was sent last."""
+        return self._samples[-1].step
 
     def put(self, sample: Sample) -> None:
         """Send a sample; its step is above that of the last."""
