@@ -1,30 +1,140 @@
-"""Interim."""
+"""The configuration of a run: one file, typed by the models of the rooms that use it, overridden by flags."""
+
 from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-import yaml
-from pydantic import BaseModel, ConfigDict
-from safety import GuardConfig
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from fetlock import document
+from fetlock.complaint import complaint
+from fetlock.config_help import config_help
+from fetlock.flags import Flag, apply, flag_of, read_flags
+from robot.errors import UsageError
+from safety.limits import GuardConfig
 from sim import MinitaurConfig
 from training.config import SacConfig, TrainConfig
 from training.tasks.walk import WalkConfig
+
+DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "minitaur_walk.yaml"
+# A rate counts as a whole multiple of another within this relative error: 1/3 of 100 Hz written as 33.333333333 does.
+_RATE_TOLERANCE = 1e-9
+
+
 class RunConfig(BaseModel):
+    """Everything that decides what a run does."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
-    seed: int = 0
-    control_hz: float = 50.0
-    bus_hz: float = 100.0
-    robot: MinitaurConfig = MinitaurConfig(start_pose_rad=2.0, start_pose_noise_rad=0.2)
-    guard: GuardConfig = GuardConfig(position_min_rad=0.9, position_max_rad=3.1, velocity_max_rad_s=100.0)
+
+    # Of all random numbers: start poses, exploration, networks, replay.
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    # Policy ticks per second.
+    control_hz: float = Field(default=50.0, ge=1.0, le=500.0)
+    # Ticks of the guard and the bus per second; a whole multiple of control_hz.
+    bus_hz: float = Field(default=100.0, ge=1.0, le=1000.0)
+    robot: MinitaurConfig = MinitaurConfig()
+    # Without defaults: what may move is decided for each robot.
+    guard: GuardConfig
     task: WalkConfig = WalkConfig()
     sac: SacConfig = SacConfig()
     train: TrainConfig = TrainConfig()
-def load_config(argv, prog="fetlock"):
-    data = {}
-    argv=list(argv)
-    while argv:
-        k=argv.pop(0); v=argv.pop(0)
-        if k=="--config": data=yaml.safe_load(Path(v).read_text()); continue
-        d=data; parts=k[2:].replace("-","_").split(".")
-        for p in parts[:-1]: d=d.setdefault(p,{})
-        d[parts[-1]]=yaml.safe_load(v)
-    return RunConfig.model_validate(data)
-def config_yaml(c): return yaml.safe_dump(c.model_dump(mode="json"),sort_keys=False)
+
+    @model_validator(mode="after")
+    def _rates_divide(self) -> Self:
+        _require_multiple("bus_hz", self.bus_hz, "control_hz", self.control_hz)
+        _require_multiple("robot.physics_hz", self.robot.physics_hz, "bus_hz", self.bus_hz)
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        ground, height_m = self.robot.ground.kind, self.task.fall_height_m
+        if ground != "flat" and height_m is not None:
+            raise ValueError(
+                f"task.fall_height_m is a world height, {height_m} m, and means nothing on robot.ground.kind {ground}: set it to null "
+                f"({flag_of(('task', 'fall_height_m'))} null); a fall is then judged by task.fall_upright alone"
+            )
+        network = self.sac.network
+        if network.target_critics > network.critics:
+            raise ValueError(f"sac.network.target_critics {network.target_critics} must be at most sac.network.critics {network.critics}")
+        return self
+
+
+def _require_multiple(fast: str, fast_hz: float, slow: str, slow_hz: float) -> None:
+    ratio = fast_hz / slow_hz
+    if round(ratio) < 1 or not math.isclose(ratio, round(ratio), rel_tol=_RATE_TOLERANCE):
+        below, above = (slow_hz * max(1, factor) for factor in (math.floor(ratio), math.floor(ratio) + 1))
+        choices = f"{below:g}" if below == above else f"{below:g} or {above:g}"
+        raise ValueError(f"{fast} {fast_hz:g} must be a whole multiple of {slow} {slow_hz:g}: use {choices}")
+
+
+def load_config(argv: Sequence[str], prog: str = "fetlock", default: Path = DEFAULT_CONFIG) -> RunConfig:
+    """Read `--config FILE`, or `default`, and let the remaining flags override its values.
+
+    `--help` prints all keys and ends the program (SystemExit 0).
+
+    Args:
+        argv: Arguments that are the configuration's alone.
+        prog: Program and verb for the help text.
+        default: File that is read when no `--config` is given.
+
+    Raises:
+        UsageError: One line that names the file or flag, the key, the value, the bound and the nearest valid key.
+    """
+    words = list(argv)
+    if "--help" in words or "-h" in words:
+        sys.stdout.write(f"usage: {prog} [--config FILE] [--KEY VALUE ...]\n\n{key_help(default)}")
+        raise SystemExit(0)
+    path = _take_path(words) or default
+    flags = read_flags(words, RunConfig)
+    return _validated(document.read(path), str(path), flags)
+
+
+def key_help(default: Path = DEFAULT_CONFIG) -> str:
+    """Return the help text of all keys, with the values of the file `default`."""
+    return config_help(RunConfig, load_config([], default=default).model_dump(mode="json"), default)
+
+
+def config_yaml(config: RunConfig) -> str:
+    """Write a configuration with all its values; `load_config` reads an equal one back, floats bit for bit."""
+    return document.dump(config.model_dump(mode="json"))
+
+
+def _take_path(words: list[str]) -> Path | None:
+    """Take `--config FILE` or `--config=FILE` out of the arguments."""
+    found = [index for index, word in enumerate(words) if word == "--config" or word.startswith("--config=")]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise UsageError("--config was given twice: a run has one file; override single values by flags")
+    word = words.pop(found[0])
+    if word != "--config":
+        return Path(word.removeprefix("--config="))
+    if found[0] == len(words) or words[found[0]].startswith("--"):
+        raise UsageError("--config needs a file: --config FILE.yaml")
+    return Path(words.pop(found[0]))
+
+
+def _validated(values: dict[str, JsonValue], where: str, flags: list[Flag]) -> RunConfig:
+    apply(flags, values)
+    _require_finite(values, where, flags, ())
+    try:
+        # JSON's strict mode takes lists for tuples and whole numbers for floats, and nothing else for what it is not.
+        return RunConfig.model_validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        raise UsageError(complaint(error, values, where, flags, RunConfig)) from error
+
+
+def _require_finite(value: JsonValue, where: str, flags: list[Flag], path: tuple[str, ...]) -> None:
+    """No value of a configuration may be infinite or not a number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        source = next((flag.text for flag in flags if flag.path == path), where)
+        raise UsageError(f"{source}: {'.'.join(path)}: {document.describe(value)} is not finite: give a finite number")
+    for key, item in value.items() if isinstance(value, dict) else ():
+        _require_finite(item, where, flags, (*path, key))
+    for item in value if isinstance(value, list) else ():
+        _require_finite(item, where, flags, path)

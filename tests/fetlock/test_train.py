@@ -1,0 +1,223 @@
+"""A run as its user starts it: real processes over shared memory, real PyBullet, killed by SIGKILL."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from robot.clock import monotonic_s, sleep_s
+from training.checkpoint import load_checkpoint
+from training.evaluation import read_evaluations
+from training.rollout_log import log_files, read_log, read_run
+
+ROOT = Path(__file__).resolve().parents[2]
+# A network small enough that eager updates keep up; everything else is the default task.
+SMALL = (
+    *("--sac.network.hidden", "32", "32", "--sac.batch-size", "32", "--train.compile", "never", "--train.learner-threads", "1"),
+    *("--train.learning-starts", "200", "--train.checkpoint-every", "200", "--train.evaluation-episodes", "1", "--train.evaluate-every", "500"),
+)
+
+
+def fetlock(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "fetlock", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def train(folder: Path, name: str, *arguments: str, config: bool = True) -> subprocess.Popen[str]:
+    return fetlock("train", "--runs-dir", str(folder), "--name", name, "--no-video", *arguments, *(SMALL if config else ()))
+
+
+def finished(process: subprocess.Popen[str], code: int = 0) -> tuple[str, str]:
+    out, err = process.communicate(timeout=110)
+    assert process.returncode == code, err
+    return out, err
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    deadline_s = monotonic_s() + 60.0
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert monotonic_s() < deadline_s, "it took longer than 60 s"
+        sleep_s(0.02)
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """Processes of the run, in the order of their start; the first is the shared memory's tracker."""
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(pid) for pid in listed]
+
+
+def role_of(pid: int) -> str:
+    """Name the role of a child by the log file that its output goes to."""
+    return Path(os.readlink(f"/proc/{pid}/fd/2")).stem
+
+
+def kill_role(process: subprocess.Popen[str], role: str) -> None:
+    os.kill(next(pid for pid in children(process) if role_of(pid) == role), signal.SIGKILL)
+
+
+def require_whole(run: Path, steps: int) -> np.ndarray:
+    """Every step is there once; every bus tick too; every episode's steps are gapless."""
+    records = read_run(run / "rollouts")
+    np.testing.assert_array_equal(records["sequence"], np.arange(len(records)))
+    assert len(records) >= steps
+    for episode in np.unique(records["episode"]):
+        own = records[records["episode"] == episode]
+        np.testing.assert_array_equal(own["step"], np.arange(len(own)))
+    bus = np.concatenate([read_log(path).bus for path in log_files(run / "rollouts")])
+    np.testing.assert_array_equal(np.sort(bus["sequence"])[: 2 * steps], np.arange(2 * steps))
+    return records
+
+
+def checkpoint_steps(run: Path) -> int:
+    names = sorted((run / "checkpoints").glob("*.json"))
+    return int(names[-1].name.split("-")[0]) if names else 0
+
+
+def test_a_run_leaves_everything_that_it_promises(tmp_path):
+    out, _ = finished(train(tmp_path, "run", "--train.total-steps", "1000"))
+    run = tmp_path / "run"
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["steps"] == 1000
+    assert summary["update_to_data_ratio"] == 4.0
+    assert summary["updates"] == 4 * 800
+    assert "1000 steps" in out
+    assert [e.steps for e in read_evaluations(run / "evaluations.jsonl")][-1] == 1000
+    for name in ("config.yaml", "curves.png", "policy/config.json", "policy_last/config.json"):
+        assert (run / name).stat().st_size > 0
+    assert list((run / "tensorboard").glob("events*"))
+    records = require_whole(run, 1000)
+    assert (records["policy_version"][:200] == 0).all()
+    assert records["policy_version"][-1] > 0
+    assert not list((run / "rollouts").glob("*.part"))
+
+
+@pytest.mark.parametrize("role", ["learner", "logger", "collector-0", "evaluator"])
+def test_a_killed_process_comes_back_and_the_run_ends_as_well_as_without(tmp_path, role):
+    process = train(tmp_path, "run", "--train.total-steps", "900")
+    run = tmp_path / "run"
+    wait_for(lambda: checkpoint_steps(run) >= 400, process)
+    kill_role(process, role)
+    _, err = finished(process)
+    assert "SIGKILL" in err
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["restarts"][role] == 1
+    assert summary["updates"] == 4 * 700
+    require_whole(run, 900)
+    assert torch.isfinite(load_checkpoint(run / "checkpoints")[0]["actor.weight_0"]).all()
+
+
+def test_everything_killed_and_resumed_loses_and_doubles_no_acknowledged_step(tmp_path):
+    process = train(tmp_path, "run", "--train.total-steps", "900")
+    run = tmp_path / "run"
+    wait_for(lambda: checkpoint_steps(run) >= 400, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = read_run(run / "rollouts")
+    seen_by_the_learner = load_checkpoint(run / "checkpoints")[1].steps
+    assert len(before) >= seen_by_the_learner
+    finished(train(tmp_path, "run", "--resume", config=False))
+    after = require_whole(run, 900)
+    assert after[: len(before)].tobytes() == before.tobytes()
+    summary = json.loads((run / "summary.json").read_text())
+    assert (summary["steps"], summary["updates"]) == (len(after), 4 * (len(after) - 200))
+
+
+def test_children_end_when_their_supervisor_is_killed(tmp_path):
+    process = train(tmp_path, "run", "--train.total-steps", "100000")
+    wait_for(lambda: checkpoint_steps(tmp_path / "run") >= 200, process)
+    orphans = [pid for pid in children(process)]
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    deadline_s = monotonic_s() + 30.0
+    while any(_alive(pid) for pid in orphans) and monotonic_s() < deadline_s:
+        sleep_s(0.05)
+    assert not any(_alive(pid) for pid in orphans)
+    assert not list((tmp_path / "run" / "rollouts").glob("*.part"))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_ctrl_c_stops_in_order_and_the_run_can_be_resumed(tmp_path):
+    process = train(tmp_path, "run", "--train.total-steps", "100000")
+    wait_for(lambda: checkpoint_steps(tmp_path / "run") >= 200, process)
+    os.killpg(process.pid, signal.SIGINT)
+    finished(process)
+    run = tmp_path / "run"
+    assert not list((run / "rollouts").glob("*.part"))
+    assert load_checkpoint(run / "checkpoints")[1].steps == len(read_run(run / "rollouts"))
+
+
+def weights(run: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted((run / "policy_last").glob("*.safetensors")))
+
+
+def test_deterministic_runs_are_identical_and_a_resumed_one_equals_an_uninterrupted_one(tmp_path):
+    arguments = ("--deterministic", "--train.total-steps", "1100")
+    for name in ("first", "second"):
+        finished(train(tmp_path, name, *arguments))
+    assert weights(tmp_path / "first") == weights(tmp_path / "second")
+    records = read_run(tmp_path / "first" / "rollouts")
+    assert len(records) == 1100
+    assert read_run(tmp_path / "second" / "rollouts").tobytes() == records.tobytes()
+    process = train(tmp_path, "killed", *arguments)
+    wait_for(lambda: checkpoint_steps(tmp_path / "killed") >= 500, process)
+    sleep_s(0.5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    finished(train(tmp_path, "killed", "--resume", "--deterministic", config=False))
+    assert read_run(tmp_path / "killed" / "rollouts").tobytes() == records.tobytes()
+    assert weights(tmp_path / "killed") == weights(tmp_path / "first")
+
+
+def complaint(process: subprocess.Popen[str], code: int) -> str:
+    """Return the one line on standard error."""
+    _, err = finished(process, code)
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert len(lines) == 1, err
+    return lines[0]
+
+
+def test_wrong_calls_are_refused_in_one_line_and_touch_nothing(tmp_path):
+    finished(train(tmp_path, "run", "--deterministic", "--train.total-steps", "300"))
+    run = tmp_path / "run"
+    before = {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
+    assert "--resume" in complaint(train(tmp_path, "run"), 2)
+    assert "another configuration" in complaint(train(tmp_path, "run", "--resume", "--seed", "9"), 2)
+    assert "no run to resume" in complaint(train(tmp_path, "other", "--resume"), 2)
+    assert "--name" in complaint(fetlock("train", "--resume"), 2)
+    assert {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()} == before
+    (tmp_path / "file").write_text("")
+    assert "--runs-dir" in complaint(train(tmp_path / "file", "run"), 1)
+    copy = tmp_path / "copy"
+    for damage in ("checkpoint", "log"):
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(run, copy)
+        victims = copy.glob("checkpoints/*.safetensors") if damage == "checkpoint" else [sorted(copy.glob("rollouts/*.mcap"))[0]]
+        for victim in victims:
+            content = bytearray(victim.read_bytes())
+            content[len(content) // 2] ^= 0xFF
+            victim.write_bytes(bytes(content))
+        line = complaint(train(tmp_path, "copy", "--resume", "--deterministic", config=False), 1)
+        assert ("corrupt" if damage == "checkpoint" else "damaged") in line
