@@ -9,7 +9,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from fetlock.document import describe
-from fetlock.flags import Flag, flag_of, leaves, models_of, nearest
+from fetlock.flags import Flag, leaves, models_of, nearest
 
 # Wording of pydantic's error types; fields in braces are its context.
 _BOUNDS = {
@@ -17,6 +17,8 @@ _BOUNDS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
+    "missing": "needs more values",
+    "union_tag_not_found": "needs a key {discriminator} that says which one it is",
     "too_short": "needs at least {min_length} values",
     "too_long": "takes at most {max_length} values",
     "literal_error": "must be {expected}",
@@ -31,6 +33,7 @@ _BOUNDS = {
     "finite_number": "must be finite",
     "model_type": "must be a group of keys",
     "model_attributes_type": "must be a group of keys",
+    "dict_type": "must be a group of keys",
 }
 
 
@@ -44,30 +47,30 @@ def complaint(error: ValidationError, values: dict[str, JsonValue], where: str, 
         flags: Flags that were put into it.
         model: The document's model.
     """
-    details = error.errors(include_url=False)
-    # An alternative of a union fails beside the others: the choice most probably meant comes last in its message.
+    # An unknown key first: it is often the misspelt name of one that is then missing.
+    details = sorted(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
     first = _detail(details, values, where, flags, model)
-    paths = {_path(detail, values) for detail in details}
-    others = len(paths) - 1
+    others = len({_path(detail, values) for detail in details}) - 1
     return first if others < 1 else f"{first} (and {others} more error{'s' if others > 1 else ''})"
 
 
-def _detail(
-    details: list[ErrorDetails], values: dict[str, JsonValue], where: str, flags: list[Flag], model: type[BaseModel]
-) -> str:
+def _detail(details: list[ErrorDetails], values: dict[str, JsonValue], where: str, flags: list[Flag], model: type[BaseModel]) -> str:
     detail = details[0]
-    path = _path(detail, values)
-    source = _source(path, where, flags)
-    key = ".".join(path)
+    path, index = _path(detail, values), _index(detail)
+    source, key = _source(path, where, flags), ".".join(path)
     if detail["type"] == "extra_forbidden":
         return f"{source}: {key}: unknown key" + _suggestion(path, values, model)
-    if detail["type"] == "missing":
-        return f"{source}: {key} is missing and has no default: add it, or give {flag_of(path)}"
+    if detail["type"] == "missing" and index is None:
+        return f"{source}: {key} is missing and has no default: add it to the file"
     if detail["type"] == "value_error":
         message = detail["msg"].removeprefix("Value error, ")
         return f"{source}: {key + ': ' if key else ''}{message}"
-    same = [other for other in details if _path(other, values) == path]
-    return f"{source}: {key}: {describe(_at(values, path))} {' or '.join(dict.fromkeys(map(_bound, same)))}" + _choice(detail)
+    value = _at(values, path)
+    if index is not None and detail["type"] != "missing" and isinstance(value, list):
+        key, value = f"{key}[{index}]", value[index]
+    # The members of a union each complain about one value: all that they accept is named.
+    same = [other for other in details if _path(other, values) == path and _index(other) == index]
+    return f"{source}: {key}: {describe(value)} {' or '.join(dict.fromkeys(map(_bound, same)))}" + _choice(detail)
 
 
 def _source(path: tuple[str, ...], where: str, flags: list[Flag]) -> str:
@@ -108,7 +111,9 @@ def _group(path: tuple[str, ...], values: dict[str, JsonValue], model: type[Base
     for depth, key in enumerate(path, start=1):
         members = models_of(model.model_fields[key])
         chosen = _at(values, (*path[:depth], "kind"))
-        model = next((member for member in members if "kind" in member.model_fields and member.model_fields["kind"].default == chosen), members[0])
+        model = next(
+            (member for member in members if "kind" in member.model_fields and member.model_fields["kind"].default == chosen), members[0]
+        )
     return model
 
 
@@ -127,6 +132,12 @@ def _path(detail: ErrorDetails, values: dict[str, JsonValue]) -> tuple[str, ...]
     if detail["type"] == "union_tag_invalid":
         path.append("kind")
     return tuple(path)
+
+
+def _index(detail: ErrorDetails) -> int | None:
+    """Return the place in a list that an error is about."""
+    last = detail["loc"][-1] if detail["loc"] else None
+    return last if isinstance(last, int) else None
 
 
 def _at(values: JsonValue, path: tuple[str, ...]) -> JsonValue:

@@ -17,7 +17,7 @@ from fetlock.config_help import config_help
 from fetlock.flags import Flag, apply, flag_of, read_flags
 from robot.errors import UsageError
 from safety.limits import GuardConfig
-from sim import MinitaurConfig
+from sim import MinitaurConfig, SimulatedMinitaur
 from training.config import SacConfig, TrainConfig
 from training.tasks.walk import WalkConfig
 
@@ -124,9 +124,12 @@ def _validated(values: dict[str, JsonValue], where: str, flags: list[Flag]) -> R
     _require_finite(values, where, flags, ())
     try:
         # JSON's strict mode takes lists for tuples and whole numbers for floats, and nothing else for what it is not.
-        return RunConfig.model_validate_json(json.dumps(values), strict=True)
+        config = RunConfig.model_validate_json(json.dumps(values), strict=True)
+        # One limit for all joints, or one for each: only here are both known.
+        config.guard.limits(len(SimulatedMinitaur.joint_names), 1.0 / config.bus_hz)
     except ValidationError as error:
         raise UsageError(complaint(error, values, where, flags, RunConfig)) from error
+    return config
 
 
 def _require_finite(value: JsonValue, where: str, flags: list[Flag], path: tuple[str, ...]) -> None:

@@ -76,7 +76,7 @@ def parse(text: str | bytes, where: str) -> JsonValue:
         UsageError: If it is no YAML, or holds anything else.
     """
     try:
-        value = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+        value = yaml.load(text, _Loader)
         return _as_json(value, where, ())
     except yaml.MarkedYAMLError as error:
         raise UsageError(f"{where}{_place(error)}: {_problem(error)}: correct the YAML") from error
@@ -130,7 +130,9 @@ def _as_json(value: object, where: str, path: tuple[str, ...]) -> JsonValue:
             if not isinstance(key, str):
                 raise UsageError(f"{where}: {'.'.join(path) or 'the top level'} has the key {key!r}, which is no text: keys are names")
         return {key: _as_json(item, where, (*path, key)) for key, item in value.items()}
-    raise UsageError(f"{where}: {'.'.join(path)} is a {type(value).__name__}: only text, numbers, booleans, null, lists and mappings are read")
+    raise UsageError(
+        f"{where}: {'.'.join(path)} is a {type(value).__name__}: only text, numbers, booleans, null, lists and mappings are read"
+    )
 
 
 def _place(error: yaml.MarkedYAMLError) -> str:

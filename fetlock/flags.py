@@ -1,7 +1,7 @@
 """Flags of a configuration: `--sac.batch-size 128` puts 128 at sac.batch_size of the document that is validated.
 
-Flags go into the document before validation, so that a value in a file and one on the command line meet the same checks and the same messages, and
-a flag can choose a member of a union (`--robot.ground.kind slope`).
+Flags go into the document before validation, so that a value in a file and one on the command line meet the same checks and the same
+messages, and a flag can choose a member of a union (`--robot.ground.kind slope`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from fetlock.document import describe, parse
 from robot.errors import UsageError
 
 Path = tuple[str, ...]
+# Words that are meant as a value of a switch; all but the first two are refused by the validation, with the right ones.
+_SWITCH_WORDS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,15 @@ class Leaf:
     Attributes:
         path: Keys that lead to it.
         fields: Its definitions: several where several members of a union have a key of this name.
-        many: It takes a list, so its flag takes several values.
+        many: It may be a list, so its flag takes several values.
+        listed: It is always a list, so a single value becomes one.
         switch: It is true or false, so its flag may stand without a value.
     """
 
     path: Path
     fields: tuple[FieldInfo, ...]
     many: bool
+    listed: bool
     switch: bool
 
     @property
@@ -76,8 +80,8 @@ def _fields(model: type[BaseModel], path: Path) -> Iterator[tuple[Path, FieldInf
 
 def _leaf(path: Path, fields: list[FieldInfo]) -> Leaf:
     members = [member for field in fields for member in _members(field.annotation)]
-    many = bool(members) and all(typing.get_origin(member) in (tuple, list) for member in members)
-    return Leaf(path, tuple(fields), many, bool in members)
+    lists = [typing.get_origin(member) in (tuple, list) for member in members]
+    return Leaf(path, tuple(fields), any(lists), all(lists), bool in members)
 
 
 def models_of(field: FieldInfo) -> list[type[BaseModel]]:
@@ -137,14 +141,16 @@ def apply(flags: list[Flag], document: dict[str, JsonValue]) -> None:
         for depth, key in enumerate(flag.path[:-1], start=1):
             inner = group.setdefault(key, {})
             if not isinstance(inner, dict):
-                raise UsageError(f"{'.'.join(flag.path[:depth])} is {describe(inner)} in the file where keys were expected: {flag.text} fits nowhere")
+                raise UsageError(
+                    f"{'.'.join(flag.path[:depth])} is {describe(inner)} in the file where keys were expected: {flag.text} fits nowhere"
+                )
             group = inner
         group[flag.path[-1]] = flag.value
 
 
 def _take(leaf: Leaf, words: list[str]) -> list[str]:
     """Take the words that belong to a flag: up to the next flag for a list, else one, for a boolean only if it is one."""
-    if leaf.switch and (not words or words[0] not in ("true", "false")):
+    if leaf.switch and (not words or words[0].lower() not in _SWITCH_WORDS):
         return []
     if not words or words[0].startswith("--"):
         raise UsageError(f"{leaf.flag} needs a value: {leaf.flag} {'VALUE ...' if leaf.many else 'VALUE'}")
@@ -158,7 +164,7 @@ def _value(leaf: Leaf, values: list[str]) -> JsonValue:
     if not values:
         return True
     parsed = [parse(value, f"{leaf.flag} {value}") for value in values]
-    if len(parsed) > 1 or (leaf.many and not isinstance(parsed[0], list)):
+    if len(parsed) > 1 or (leaf.listed and not isinstance(parsed[0], list)):
         return parsed
     return parsed[0]
 
@@ -166,5 +172,8 @@ def _value(leaf: Leaf, values: list[str]) -> JsonValue:
 def _unknown(word: str, known: list[str]) -> str:
     if not word.startswith("-"):
         return f"unexpected argument {word!r}: flags are written --key value"
+    inside = [flag for flag in known if flag.startswith(f"{word}.")]
+    if inside:
+        return f"{word} is a group of keys: {', '.join(inside)}"
     close = nearest(word.replace("_", "-"), known)
     return f"unknown option {word}: " + (f"the nearest is {close}" if close else "--help lists all")

@@ -1,0 +1,132 @@
+"""`fetlock VERB`: starts the module of a verb and turns every error into one line and an exit code.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. A verb's module is imported when the verb is called: `--help` needs
+none of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, cast
+
+from robot.errors import FetlockError, UsageError
+
+# Module and summary of each verb, in the order of a project's life.
+VERBS = {
+    "train": ("fetlock.train", "train a policy, in simulation as fast as it goes or in real time"),
+    "eval": ("fetlock.evaluate", "run episodes of a trained policy's mean action and report returns, speed and falls"),
+    "replay": ("fetlock.replay", "play a recorded episode back in simulation and compare joint positions"),
+    "plot": ("fetlock.plot", "draw the learning curves of one run or several"),
+    "doctor": ("fetlock.doctor", "check this machine: versions, cores, real time, disk, ports; each problem with its fix"),
+    "config": ("fetlock.show_config", "print the resolved configuration of a file and flags"),
+}
+# What PyBullet's library prints on standard error when it is imported: noise in front of one-line errors.
+_PYBULLET_GREETING = b"pybullet build time"
+
+
+class Verb(Protocol):
+    """What a verb's module offers."""
+
+    def run(self, argv: list[str]) -> int:
+        """Execute the verb with its own arguments and return the exit code."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit code.
+
+    Args:
+        argv: Arguments without the program's name; by default those of the process.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    if not words or words[0] in ("--help", "-h", "help"):
+        sys.stdout.write(_usage())
+        return 0
+    if words[0] == "--version":
+        sys.stdout.write(f"fetlock {_version()}\n")
+        return 0
+    verb = words[0]
+    if verb not in VERBS:
+        close = difflib.get_close_matches(verb, VERBS, n=1)
+        return _fail(f"fetlock: unknown verb {verb!r}: " + (f"the nearest is {close[0]}" if close else f"choose {', '.join(VERBS)}"), 2)
+    return _guarded(verb, words[1:], debug=debug)
+
+
+def _guarded(verb: str, argv: list[str], *, debug: bool) -> int:
+    """Run a verb; errors become one line, unless `debug` asks for the traceback."""
+    try:
+        with _without_greeting():
+            module = cast("Verb", importlib.import_module(VERBS[verb][0]))
+        code = module.run(argv)
+        sys.stdout.flush()
+        return code
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        return _fail(f"fetlock {verb}: interrupted", 130)
+    except BrokenPipeError:
+        # The reader of our output left, as `head` does. Nothing more can be said; flushing at exit must not try.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except FetlockError as error:
+        if debug:
+            raise
+        return _fail(f"fetlock {verb}: {error}", 2 if isinstance(error, UsageError) else 1)
+    except Exception as error:
+        if debug:
+            raise
+        words = " ".join(str(error).split())
+        return _fail(f"fetlock {verb}: unexpected {type(error).__name__}: {words} (run again with --debug for the traceback)", 1)
+
+
+def _fail(line: str, code: int) -> int:
+    sys.stderr.write(" ".join(line.split()) + "\n")
+    return code
+
+
+def _usage() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:<{width}}  {summary}" for verb, (_, summary) in VERBS.items())
+    return (
+        "usage: fetlock VERB [OPTIONS]\n\n"
+        f"{verbs}\n\n"
+        "fetlock VERB --help explains a verb. --debug shows tracebacks. --version prints the version.\n"
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("fetlock")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+@contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Hold back what C libraries write to standard error meanwhile, and let all but PyBullet's greeting through afterwards."""
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(real, 2)
+            os.close(real)
+            held.seek(0)
+            lines = held.read().splitlines(keepends=True)
+            os.write(2, b"".join(line for line in lines if not line.startswith(_PYBULLET_GREETING)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

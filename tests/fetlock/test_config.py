@@ -1,0 +1,166 @@
+"""Laws of the configuration: it round-trips, and whatever is wrong is one line that says where and what would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetlock.config import DEFAULT_CONFIG, RunConfig, config_yaml, key_help, load_config
+from fetlock.document import dump, parse
+from fetlock.flags import leaves
+from robot.errors import UsageError
+
+CONFIGS = sorted(DEFAULT_CONFIG.parent.glob("*.yaml"))
+BASE = DEFAULT_CONFIG.read_text()
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8", exclude_categories=["C"]))
+)
+
+
+def complaint(*argv: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        load_config(argv)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def file_complaint(folder: Path, text: str | bytes) -> str:
+    path = folder / "mine.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    message = complaint("--config", str(path))
+    assert str(path) in message
+    return message
+
+
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc_", min_size=1), inner, max_size=3)))
+def test_a_document_reads_back_as_it_was_written(value: object) -> None:
+    back = parse(dump(value), "test")
+    assert repr(back) == repr(value)
+
+
+@given(st.sampled_from(["yes", "no", "on", "1e3", "1:30", "0x10", "012", "~", "null", "true", "2001-01-01", "", "3e-4", "=", "<<"]))
+def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
+    assert parse(dump({"key": text}), "test") == {"key": text}
+
+
+@pytest.mark.parametrize(("text", "value"), [("3e-4", 3e-4), ("1E5", 1e5), ("yes", "yes"), ("012", 12), ("1:30", "1:30"), (".5", 0.5)])
+def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    assert parse(text, "test") == value
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_file_loads_and_its_resolved_form_is_the_same(path: Path, tmp_path: Path) -> None:
+    config = load_config(["--config", str(path)])
+    resolved = tmp_path / "config.yaml"
+    resolved.write_text(config_yaml(config))
+    again = load_config(["--config", str(resolved)])
+    assert again == config
+    assert config_yaml(again) == resolved.read_text()
+
+
+@given(rate=st.floats(1e-12, 0.99), penalty=st.floats(0.0, 1e300), seed=st.integers(0, 2**63 - 1))
+def test_numbers_survive_flags_and_files_bit_for_bit(
+    rate: float, penalty: float, seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    config = load_config(["--sac.learning-rate", repr(rate), "--task.fall-penalty", repr(penalty), "--seed", str(seed)])
+    assert (config.sac.learning_rate, config.task.fall_penalty, config.seed) == (rate, penalty, seed)
+    path = tmp_path_factory.mktemp("config") / "config.yaml"
+    path.write_text(config_yaml(config))
+    assert load_config(["--config", str(path)]) == config
+
+
+def test_flags_override_the_file_and_may_choose_another_ground() -> None:
+    network = ("--sac.batch-size=32", "--sac.network.hidden", "64", "32", "--train.realtime")
+    ground = ("--robot.ground.kind", "slope", "--robot.ground.angle-rad", "-0.2", "--task.fall-height-m", "null")
+    config = load_config([*network, *ground, "--guard.position-min-rad", *(["0.8"] * 8)])
+    assert config.sac.batch_size == 32
+    assert config.sac.network.hidden == (64, 32)
+    assert (config.robot.ground.kind, config.robot.ground.angle_rad) == ("slope", -0.2)
+    assert config.task.fall_height_m is None
+    assert config.train.realtime
+    assert config.guard.position_min_rad == (0.8,) * 8
+
+
+@pytest.mark.parametrize(
+    ("argv", "parts"),
+    [
+        (["--sac.lerning-rate", "1"], ["--sac.lerning-rate", "--sac.learning-rate"]),
+        (["--lerning-rate", "1"], ["--sac.learning-rate"]),
+        (["--sac.batch-size", "2.5"], ["sac.batch_size", "2.5", "whole number"]),
+        (["--sac.batch-size", "0"], ["sac.batch_size", "0", "at least 1"]),
+        (["--sac.batch-size"], ["--sac.batch-size", "needs a value"]),
+        (["--sac.discount", "1"], ["sac.discount", "less than 1"]),
+        (["--sac.network.hidden", "a"], ["sac.network.hidden[0]", "'a'", "whole number"]),
+        (["--sac.precision", "float33"], ["'float33'", "'float32' or 'bfloat16'", "nearest is 'float32'"]),
+        (["--train.realtime", "yes"], ["train.realtime", "'yes'", "true or false"]),
+        (["--seed", "1", "--seed", "2"], ["--seed", "twice"]),
+        (["--seed", "true"], ["seed", "true", "whole number"]),
+        (["--task.speed-weight", ".nan"], ["task.speed_weight", "finite"]),
+        (["--task.speed-weight", "1e999"], ["task.speed_weight", "finite"]),
+        (["--robot.ground.kind", "slop"], ["robot.ground.kind", "'slope'", "'blocks'"]),
+        (["--robot.randomise.mass-scale", "1.2", "0.8"], ["robot.randomise.mass_scale", "1.2", "low <= high"]),
+        (["--sac", "3"], ["--sac.batch-size"]),
+        (["stray"], ["'stray'"]),
+        (["--config"], ["--config FILE"]),
+        (["--config", "a.yaml", "--config", "b.yaml"], ["--config", "twice"]),
+        (["--config", "missing.yaml"], ["missing.yaml", "No such file"]),
+        (["--bus-hz", "75"], ["bus_hz 75", "control_hz 50", "50 or 100"]),
+        (["--robot.physics-hz", "650"], ["robot.physics_hz 650", "bus_hz 100", "600 or 700"]),
+        (["--robot.ground.kind", "slope"], ["fall_height_m", "slope", "--task.fall-height-m null"]),
+        (["--guard.position-min-rad", "5"], ["guard", "5.0", "3.1"]),
+        (["--guard.position-min-rad", "0.9", "0.9"], ["guard.position_min_rad", "2 values", "8 joints"]),
+        (["--sac.network.target-critics", "3"], ["target_critics 3", "critics 2"]),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else str(value),
+)
+def test_a_wrong_flag_is_one_line_with_the_right_one(argv: list[str], parts: list[str]) -> None:
+    message = complaint(*argv)
+    assert [part for part in parts if part not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (BASE + "lerning_rate: 3\n", ["lerning_rate", "nearest is sac.learning_rate"]),
+        (BASE.replace("updates_per_step", "updates_per_stp"), ["sac.updates_per_stp", "nearest is sac.updates_per_step"]),
+        (BASE.replace("velocity_max_rad_s:", "velocity_max:"), ["guard.velocity_max:", "nearest is guard.velocity_max_rad_s"]),
+        (BASE.replace("seed: 0", "seed: 2.5"), ["seed", "2.5", "whole number"]),
+        (BASE.replace("seed: 0", "seed: yes"), ["seed", "'yes'", "whole number"]),
+        (BASE + "seed: 1\n", ["line", "seed occurs twice"]),
+        ("", ["guard is missing"]),
+        ("- 1\n", ["the list [1]", "keys and values"]),
+        ("a: [1\n", ["line 2", "flow sequence"]),
+        ("a: !!python/object/apply:os.system [true]\n", ["line 1", "constructor"]),
+        ("a: 2001-01-01\n" + BASE, ["a: unknown key"]),
+        ("? [1]\n: 2\n", ["line 1"]),
+        ("a: &a [*a]\n", ["holds itself"]),
+        ("1: 2\n", ["key 1"]),
+        (b"\xff\xfe\xff", []),
+        (BASE.replace("train:\n  total_steps: 12000", "train: 3"), ["train", "the integer 3", "group of keys"]),
+        (BASE.replace("  kind: minitaur\n", "  ground: {angle_rad: 0.1}\n"), ["robot.ground", "kind"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_one_line_that_names_it(text: str | bytes, parts: list[str], tmp_path: Path) -> None:
+    message = file_complaint(tmp_path, text)
+    assert [part for part in parts if part not in message] == []
+
+
+def test_the_default_file_does_not_depend_on_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_config([]) == load_config(["--config", str(DEFAULT_CONFIG)])
+
+
+def test_help_names_every_key() -> None:
+    text = key_help()
+    assert [leaf.flag for leaf in leaves(RunConfig) if f"  {leaf.flag} " not in text] == []
+
+
+def test_help_ends_the_program_well(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        load_config(["--help"], prog="fetlock test")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: fetlock test")
