@@ -18,8 +18,8 @@ from sim.randomise import EpisodeParameters, draw
 from sim.sensing import Sensors
 from sim.world import World, upright
 
-# A reset drives to the start pose for at least the first time, then until the robot is still (looked at every third time), and at most for
-# the second, s. It does not depend on the bus rate.
+# A reset drives to the start pose for at least the first time, then until the robot is still, which it looks at every third, and at most
+# for the second, s. It does not depend on the bus rate.
 _DRIVE_MIN_S, _DRIVE_MAX_S, _DRIVE_LOOK_S = 0.06, 1.0, 0.01
 # A start pose counts as upright within 0.3 rad of the ground's normal: the fall angle of bullet3's reactive environment.
 _UPRIGHT_COSINE = 0.955
@@ -119,8 +119,8 @@ class SimulatedMinitaur:
         self._state = None
         physics.restore(parameters)
         self._drive_to_start()
-        physics.begin_delays(parameters.control_latency_s, parameters.sensing_latency_s)
         self._sensors = Sensors(self.config.noise, parameters.noise_seed, physics.step, physics.step_s, parameters.battery_v)
+        physics.begin_delays(parameters.control_latency_s, parameters.sensing_latency_s)
 
     def _drive_to_start(self) -> None:
         physics = self._physics

@@ -114,8 +114,8 @@ def _require_display() -> None:
 
 
 def _load_robot(client: int, config: MinitaurConfig) -> World:
-    # Merging the fixed links saves a quarter of a step; heights and speeds stay within 1 mm and 5% (measured). Inertias come from the
-    # shapes: those in the URDF are placeholders, so URDF_USE_INERTIA_FROM_FILE must never be set.
+    # Merging the fixed links saves a quarter of a step; heights stay within 1 mm, speeds of 12 trots within 2% in the median (measured).
+    # Inertias come from the shapes: those in the URDF are placeholders, so URDF_USE_INERTIA_FROM_FILE must never be set.
     flags = pybullet.URDF_MERGE_FIXED_LINKS
     if config.self_collision:
         flags |= pybullet.URDF_USE_SELF_COLLISION
