@@ -14,7 +14,7 @@ from sim.world import World, apply_parameters, build_world
 
 # Time to come to rest on the ground before the snapshot, s; it is still, as below, after 0.4 s (measured).
 _SETTLE_S = 1.0
-# Still: no faster than this, in m/s and rad/s. A tenth of that takes 0.3 s longer and no episode can tell.
+# Still: no faster than this, in m/s and rad/s. A tenth of that would take 0.3 s longer (measured).
 _STILL_BASE_M_S, _STILL_RAD_S = 0.02, 0.2
 _NO_PUSH = ((0.0, 0.0, 0.0), 0)
 _NEVER = -1
@@ -109,9 +109,12 @@ class MinitaurPhysics:
         client, body, motors = self.world.client, self.world.body, self.world.motors
         get_states, set_torques, step_physics = pybullet.getJointStates, pybullet.setJointMotorControlArray, pybullet.stepSimulation
         mode, torques = pybullet.TORQUE_CONTROL, self._motors.torques
-        states, targets, arrival, push_end = self._joints, self._acting, self._targets.next_arrival, self._push[1]
-        for step in range(self.step, self.step + steps):
+        before, states, targets = self._joints_before, self._joints, self._acting
+        arrival, push_end = self._targets.next_arrival, self._push[1]
+        end = self.step + steps
+        for step in range(self.step, end):
             if step == sample_step:
+                self.step, self._joints_before, self._joints = step, before, states
                 self._samples.put(self._sample())
             if step == arrival:
                 targets = self._acting = self._targets.at(step)
@@ -120,9 +123,8 @@ class MinitaurPhysics:
             if step < push_end:
                 self._apply_push()
             step_physics(physicsClientId=client)
-            self._joints_before = states
-            states = self._joints = get_states(body, motors, client)
-            self.step = step + 1
+            before, states = states, get_states(body, motors, client)
+        self.step, self._joints_before, self._joints = end, before, states
 
     def _apply_push(self) -> None:
         position, _ = self.base_pose()
