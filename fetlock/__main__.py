@@ -10,11 +10,9 @@ import difflib
 import importlib
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol, cast
 
+from fetlock.quiet import without_greeting
 from robot.errors import FetlockError, UsageError
 
 # Module and summary of each verb, in the order of a project's life.
@@ -26,8 +24,6 @@ VERBS = {
     "doctor": ("fetlock.doctor", "check this machine: versions, cores, real time, disk, ports; each problem with its fix"),
     "config": ("fetlock.show_config", "print the resolved configuration of a file and flags"),
 }
-# What PyBullet's library prints on standard error when it is imported: noise in front of one-line errors.
-_PYBULLET_GREETING = b"pybullet build time"
 
 
 class Verb(Protocol):
@@ -62,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 def _guarded(verb: str, argv: list[str], *, debug: bool) -> int:
     """Run a verb; errors become one line, unless `debug` asks for the traceback."""
     try:
-        with _without_greeting():
+        with without_greeting():
             module = cast("Verb", importlib.import_module(VERBS[verb][0]))
         code = module.run(argv)
         sys.stdout.flush()
@@ -108,24 +104,6 @@ def _version() -> str:
         return version("fetlock")
     except PackageNotFoundError:
         return "(not installed)"
-
-
-@contextmanager
-def _without_greeting() -> Iterator[None]:
-    """Hold back what C libraries write to standard error meanwhile, and let all but PyBullet's greeting through afterwards."""
-    sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(real, 2)
-            os.close(real)
-            held.seek(0)
-            lines = held.read().splitlines(keepends=True)
-            os.write(2, b"".join(line for line in lines if not line.startswith(_PYBULLET_GREETING)))
 
 
 if __name__ == "__main__":

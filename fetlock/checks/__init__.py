@@ -1,0 +1,1 @@
+"""What `fetlock doctor` checks: one function a finding."""

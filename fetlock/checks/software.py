@@ -1,0 +1,104 @@
+"""Checks of the software: versions, torch's build and precision, compiler, native libraries, video."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+import shutil
+import sys
+
+from fetlock.checks.finding import Finding, Level
+
+_INSTALL = "install the requirements again: pip install -c constraints.txt -e ."
+# Import name, distribution, and what a failed import most often lacks.
+_LIBRARIES = (
+    ("numpy", "numpy", _INSTALL),
+    ("sim", "pybullet", f"{_INSTALL} (Python 3.11: there is no wheel for another)"),
+    ("gymnasium", "gymnasium", _INSTALL),
+    ("pydantic", "pydantic", _INSTALL),
+    ("foxglove", "foxglove-sdk", _INSTALL),
+    ("mcap", "mcap", _INSTALL),
+    ("safetensors", "safetensors", _INSTALL),
+    ("matplotlib", "matplotlib", _INSTALL),
+    ("cv2", "opencv-python", "install libGL and glib: apt install libgl1 libglib2.0-0"),
+)
+# Products of 256-wide layers in float32 differ by 1e-6 from float64; bfloat16 inside them would show as 1e-2.
+_MATMUL_GOOD = 1e-4
+_MATMUL_SIZE = 256
+
+
+def python() -> Finding:
+    """Compare the interpreter with what pybullet has a wheel for."""
+    found = f"{platform.python_version()} on {platform.machine()}"
+    if sys.version_info[:2] == (3, 11):
+        return Finding("python", Level.OK, found)
+    return Finding("python", Level.FAIL, found, "use Python 3.11: pybullet has no wheel for another")
+
+
+def libraries() -> list[Finding]:
+    """Import everything that Fetlock stands on, torch apart."""
+    return [_library(*library) for library in _LIBRARIES]
+
+
+def _library(module: str, distribution: str, fix: str) -> Finding:
+    try:
+        importlib.import_module(module)
+        return Finding(distribution, Level.OK, importlib.metadata.version(distribution))
+    except (ImportError, OSError) as error:
+        return Finding(distribution, Level.FAIL, " ".join(str(error).split()), fix)
+
+
+def torch_build() -> Finding:
+    """Name torch's version and what it computes on."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Finding("torch", Level.FAIL, " ".join(str(error).split()), _INSTALL)
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else torch.backends.cpu.get_cpu_capability()
+    return Finding("torch", Level.OK, f"{torch.__version__} on {device}, {torch.get_num_threads()} threads")
+
+
+def matmul() -> Finding:
+    """Measure the relative error of a product at precision "medium", which the learner uses, against float64."""
+    try:
+        import torch
+    except (ImportError, OSError):
+        return Finding("float32 product", Level.FAIL, "torch cannot be imported", _INSTALL)
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(2, _MATMUL_SIZE, _MATMUL_SIZE, generator=generator)
+    exact = left.double() @ right.double()
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        product = left @ right
+    finally:
+        torch.set_float32_matmul_precision(before)
+    error = float((product.double() - exact).norm() / exact.norm())
+    if error <= _MATMUL_GOOD:
+        return Finding("float32 product", Level.OK, f"relative error {error:.1e} at precision medium")
+    return Finding(
+        "float32 product",
+        Level.WARN,
+        f"relative error {error:.1e} at precision medium",
+        "this processor multiplies in bfloat16 there: learning still works (SAC tolerates it), figures differ from other machines'",
+    )
+
+
+def compiler() -> Finding:
+    """Look for the C++ compiler that torch.compile calls."""
+    path = shutil.which("g++") or shutil.which("c++")
+    if path is None:
+        return Finding("C++ compiler", Level.WARN, "none", "apt install g++: without it the learner runs eagerly, about half as fast")
+    return Finding("C++ compiler", Level.OK, path)
+
+
+def video_codec() -> Finding:
+    """Look for the encoder of the videos."""
+    try:
+        import av
+
+        av.codec.Codec("libx264", "w")
+    except (ImportError, OSError, ValueError) as error:
+        return Finding("video", Level.WARN, f"no H.264 encoder ({error})", f"videos cannot be written; {_INSTALL}")
+    return Finding("video", Level.OK, f"av {importlib.metadata.version('av')} with libx264")
