@@ -26,7 +26,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from benchmarks.report import Report, commit
-from robot.clock import monotonic_s
+from robot.clock import monotonic_s, process_cpu_s
 from robot.errors import FetlockError
 from training.evaluation import Evaluation, Mark, marks_in_a_row, read_evaluations, run_episode, summarise
 
@@ -46,6 +46,7 @@ class Training:
         seed: Of the run.
         steps: Environment steps until the mark; None if it was not reached.
         seconds: Training time until then; None if it was not reached.
+        cpu_seconds: Of the peer, which is one process: its training time on an idle core; None for ours, which has several.
         falls: During training, until its end.
         evaluations: All of them.
     """
@@ -54,6 +55,7 @@ class Training:
     seed: int
     steps: int | None
     seconds: float | None
+    cpu_seconds: float | None
     falls: int
     evaluations: list[Evaluation]
 
@@ -67,7 +69,7 @@ def train_ours(seed: int, folder: Path) -> Training:
         raise FetlockError(f"fetlock train ended with exit code {result.returncode} on seed {seed}")
     summary = json.loads((folder / name / "summary.json").read_text())
     evaluations = read_evaluations(folder / name / "evaluations.jsonl")
-    return Training("fetlock", seed, *_reached(evaluations), int(summary["training_falls"]), evaluations)
+    return Training("fetlock", seed, *_reached(evaluations), None, int(summary["training_falls"]), evaluations)
 
 
 def train_peer(seed: int, steps: int) -> Training:
@@ -78,12 +80,14 @@ def train_peer(seed: int, steps: int) -> Training:
     model = SAC("MlpPolicy", env, seed=seed, device="cpu")
     evaluations: list[Evaluation] = []
     falls = 0
-    seconds = 0.0
+    seconds = cpu_seconds = 0.0
+    reached_cpu_s: float | None = None
     while model.num_timesteps < steps:
         counter = _FallCounter()
-        start_s = monotonic_s()
+        start_s, start_cpu_s = monotonic_s(), process_cpu_s()
         model.learn(_PEER_EVERY, callback=counter, reset_num_timesteps=False, log_interval=None)
         seconds += monotonic_s() - start_s
+        cpu_seconds += process_cpu_s() - start_cpu_s
         falls += counter.falls
         episodes = [run_episode(judge, _PeerActor(model), number) for number in range(_EPISODES)]
         evaluations.append(
@@ -92,10 +96,11 @@ def train_peer(seed: int, steps: int) -> Training:
         last = evaluations[-1]
         print(f"stable-baselines3 seed {seed}: {last.model_dump_json()}", file=sys.stderr, flush=True)
         if marks_in_a_row(evaluations) >= _IN_A_ROW:
+            reached_cpu_s = round(cpu_seconds, 1)
             break
     env.close()
     judge.close()
-    return Training("stable-baselines3", seed, *_reached(evaluations), falls, evaluations)
+    return Training("stable-baselines3", seed, *_reached(evaluations), reached_cpu_s, falls, evaluations)
 
 
 class _FallCounter:
@@ -175,7 +180,7 @@ def main(argv: Sequence[str]) -> Report:
     ours = [t for t in trainings if t.side == "fetlock"]
     peer = [t for t in trainings if t.side != "fetlock"]
     details: dict[str, JsonValue] = {
-        f"{t.side} seed {t.seed}": {"steps": t.steps, "seconds": t.seconds, "training falls": t.falls} for t in trainings
+        f"{t.side} seed {t.seed}": {"steps": t.steps, "seconds": t.seconds, "cpu seconds": t.cpu_seconds, "training falls": t.falls} for t in trainings
     }
     details["seconds ratio"] = _ratio([t.seconds for t in ours], [t.seconds for t in peer])
     details["seeds at the mark"] = {"fetlock": sum(t.steps is not None for t in ours), "stable-baselines3": sum(t.steps is not None for t in peer)}

@@ -88,8 +88,6 @@ def _train_in_processes(folder: RunFolder, config: RunConfig) -> dict[str, int]:
     """Run the processes of `docs/architecture.md` until the run is over; return how often each was restarted."""
     # One thread per process for NumPy: a second one that waits for its turn delays the control loop.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    # Waiting OpenMP threads sleep: spinning beside a busy core costs two orders of magnitude of updates (docs/learning.md).
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     layout, joints = _layout(config)
     contract = contract_of(config)
     with _linked(folder, config, layout, joints) as (shape, link):

@@ -51,7 +51,7 @@ class TrainConfig(BaseModel):
     # Stop when the task's mark was held in that many evaluations in a row; 0: never.
     stop_after_marks: int = Field(default=3, ge=0)
     checkpoint_every: int = Field(default=1_000, ge=1)
-    # Threads of the learner; 0: as many as a short measurement beside the collector finds best.
+    # Threads of the learner; 0: one for each core but one. More than there are idle cores cost a hundredfold (docs/learning.md).
     learner_threads: int = Field(default=0, ge=0, le=256)
     # Compile the update with torch.compile (needs g++); auto falls back to eager and says so.
     compile: Literal["auto", "always", "never"] = "auto"

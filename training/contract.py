@@ -31,6 +31,10 @@ class Contract:
         """Return the updates owed after `steps` digested steps (never negative)."""
         return max(0, self.updates_per_step * (steps - self.learning_starts) - updates)
 
+    def steps_learned(self, steps: int, updates: int) -> int:
+        """Return the steps that the updates done so far amount to: where the policy stands, whatever the collectors have run ahead."""
+        return min(steps, self.learning_starts + updates // self.updates_per_step)
+
     def may_collect(self, collected: int, updates: int) -> bool:
         """Tell whether the collectors may take one more step."""
         if collected >= self.total_steps:

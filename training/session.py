@@ -78,13 +78,17 @@ class Session:
             for collector in range(len(self._next)):
                 own = steps["sequence"][steps["collector"] == collector]
                 self._next[collector] = int(own.max()) + 1 if len(own) else 0
-        self._candidate_at = self._scalars_at = self.learner.steps
+        self._candidate_at = self._scalars_at = self._learned
         self._rate_since = (monotonic_s(), self.learner.steps, self.learner.updates)
         if self.learner.updates:
             if self._link.weights.version:
                 self._version = max(self._version, self._link.weights.version + 1)
             self._publish()
         self._report()
+
+    @property
+    def _learned(self) -> int:
+        return self._contract.steps_learned(self.learner.steps, self.learner.updates)
 
     @property
     def due(self) -> int:
@@ -127,11 +131,12 @@ class Session:
         return True
 
     def offer_candidate(self) -> bool:
-        """Hand the present policy to the evaluator if `evaluate_every` steps have passed; return whether it did."""
-        if self.due > 0 or self.learner.updates == 0 or self.learner.steps // self._evaluate_every <= self._candidate_at // self._evaluate_every:
+        """Hand the present policy to the evaluator if it stands `evaluate_every` steps further; return whether it did."""
+        steps = self._learned
+        if self.learner.updates == 0 or steps // self._evaluate_every <= self._candidate_at // self._evaluate_every:
             return False
-        self._candidate_at = self.learner.steps
-        self._link.candidate.publish(self._version, self.learner.vector(), self.learner.steps, self.learner.updates)
+        self._candidate_at = steps
+        self._link.candidate.publish(self._version, self.learner.vector(), steps, self.learner.updates)
         return True
 
     def checkpoint_due(self) -> bool:
@@ -187,7 +192,7 @@ class Session:
         return steps[(steps["collector"] == collector) & (steps["sequence"] >= start)]
 
     def _publish(self) -> None:
-        self._link.weights.publish(self._version, self.learner.vector(), self.learner.steps, self.learner.updates)
+        self._link.weights.publish(self._version, self.learner.vector(), self._learned, self.learner.updates)
 
     def _report(self) -> None:
         counters = self._link.counters

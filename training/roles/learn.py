@@ -24,6 +24,11 @@ _NICE_REALTIME = 19
 _log = logging.getLogger(__name__)
 
 
+def _spare_cores() -> int:
+    """Return the cores that the learner may fill: all but the collector's. OpenMP threads that spin beside a busy core cost a hundredfold."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
 def learn(
     shape: LinkShape, layout: PolicyLayout, sac: SacConfig, train: TrainConfig, contract: Contract, folder: Path, config_sha: str, seed: int
 ) -> None:
@@ -33,8 +38,8 @@ def learn(
         os.nice(_NICE_REALTIME)
     link = Link.attach(shape)
     counters = link.counters
-    torch.set_num_threads(train.learner_threads or max(1, os.cpu_count() or 1))
     torch.set_num_interop_threads(1)
+    torch.set_num_threads(train.learner_threads or _spare_cores())
     learner = Learner(layout, sac, train, seed, compiled=train.compile != "never")
     start_s = monotonic_s()
     compiled = train.compile != "never" and learner.warm_up(required=train.compile == "always")
