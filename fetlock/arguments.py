@@ -39,8 +39,7 @@ class VerbParser(argparse.ArgumentParser):
         self._help_if_asked(argv, "")
         options, rest = self.parse_known_args(argv)
         if rest:
-            close = nearest(rest[0].partition("=")[0], [name for name in self._option_string_actions if name.startswith("--")])
-            raise UsageError(f"unknown option {rest[0]}: " + (f"the nearest is {close}" if close else f"see {self.prog} --help"))
+            raise UsageError(f"{self._unknown(rest[0])}: see {self.prog} --help")
         return options
 
     def read_before_config(self, argv: Sequence[str], default: Path | None = None) -> tuple[argparse.Namespace, list[str]]:
@@ -59,6 +58,12 @@ class VerbParser(argparse.ArgumentParser):
             self._help_if_asked(argv, key_help(default or DEFAULT_CONFIG))
         own, rest = self._split(argv)
         return self.parse_args(own), rest
+
+    def _unknown(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"unexpected argument {word!r}"
+        close = nearest(word.partition("=")[0], [name for name in self._option_string_actions if name.startswith("--")])
+        return f"unknown option {word}" + (f", the nearest is {close}" if close else "")
 
     def _help_if_asked(self, argv: Sequence[str], more: str) -> None:
         if "--help" in argv or "-h" in argv:

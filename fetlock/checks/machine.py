@@ -14,8 +14,8 @@ from robot.clock import monotonic_s, request_realtime, set_timer_slack
 _CORES = 4
 # A run refuses to start with less (training/runs.py); ten runs of 20,000 steps write 300 MB (measured).
 _FREE_LEAST_MB, _FREE_GOOD_MB = 200, 2_000
-# Rings and weights of a run with one collector take 20 MB; containers give 64 MB unless told otherwise.
-_SHM_LEAST_MB, _SHM_GOOD_MB = 32, 128
+# Rings and weights of a walking run take 42 MB, and 41 MB more for each further collector (measured); containers give 64 MB by default.
+_SHM_LEAST_MB, _SHM_GOOD_MB = 48, 256
 # A bus tick of 500 Hz is 2 ms: a clock coarser than a thousandth of it would show in the lateness.
 _CLOCK_GOOD_S = 2e-6
 _TIMER_SLACK_GOOD_NS = 1000

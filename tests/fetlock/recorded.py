@@ -1,0 +1,69 @@
+"""A small run on disk, made by the real collector, writer and evaluation, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fetlock.build import make_env, policy_layout
+from fetlock.config import RunConfig, config_yaml, load_config
+from policy.acting import NumpyActor
+from policy.snapshot import Policy, PolicyConfig, save_policy
+from training.collector import Collector
+from training.evaluation import Evaluation, append_evaluation
+from training.records import bus_dtype, step_dtype
+from training.rollout_log import EpisodeWriter, RunMetadata
+
+# Small networks and short episodes of a randomised, delayed, noisy robot: the hardest case for a replay.
+FLAGS = (
+    *("--sac.network.hidden", "8", "--task.time-limit-steps", "40", "--seed", "5", "--robot.randomise.enabled"),
+    *("--robot.noise.position-rad", "0.01", "--robot.noise.gyro-rad-s", "0.1"),
+)
+
+
+class Stream(list[np.ndarray]):
+    """Implements the collector's Stream."""
+
+    @property
+    def head(self) -> int:
+        return len(self)
+
+    def append(self, record: np.ndarray) -> bool:
+        super().append(record.copy())
+        return True
+
+
+class NotANumber(NumpyActor):
+    """A network that broke: the guard rejects what it says and holds the robot."""
+
+    def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+        return np.full(8, np.nan, np.float32)
+
+
+def record_run(folder: Path, episodes: int = 2, *, flags: tuple[str, ...] = (), seed: int = 5, broken_from: int | None = None) -> RunConfig:
+    """Write config.yaml, policy, rollouts and evaluations of a run into `folder`: random actions, and NaN from step `broken_from` on."""
+    config = load_config([*FLAGS, *flags]).model_copy(update={"seed": seed})
+    (folder / "rollouts").mkdir(parents=True)
+    (folder / "config.yaml").write_text(config_yaml(config))
+    env = make_env(config)
+    layout = policy_layout(config, env)
+    steps, bus = Stream(), Stream()
+    collector = Collector(env, NotANumber(layout), steps, bus, seed=seed, index=0, episode=0)
+    collector.adopt(1, np.zeros(layout.vector_size, np.float32))
+    written = [0, 0]
+    for episode in range(episodes):
+        while collector.episode == episode:
+            collector.collect(explore=broken_from is None or len(steps) < broken_from)
+        metadata = RunMetadata("0", config.robot.kind, seed)
+        writer = EpisodeWriter(folder / "rollouts", 0, episode, step_dtype(36, 8), bus_dtype(8), metadata)
+        writer.write(np.concatenate(bus[written[0] :]), np.concatenate(steps[written[1] :]))
+        writer.finish(complete=True)
+        written = [len(bus), len(steps)]
+        figures = {"episodes": 2, "mean_return": float(episode), "mean_measure": 0.1 * episode, "falls": episode % 2, "mark": False}
+        result = Evaluation(steps=len(steps), updates=9, version=episode + 1, seconds=1.0, **figures)
+        append_evaluation(folder / "evaluations.jsonl", result)
+    env.close()
+    vector = np.random.default_rng(0).standard_normal(layout.vector_size).astype(np.float32) * np.float32(0.3)
+    save_policy(folder / "policy", Policy(PolicyConfig(layout=layout, version=3, steps=len(steps), updates=9), vector))
+    return config

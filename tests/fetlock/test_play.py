@@ -1,0 +1,126 @@
+"""eval, replay and plot over a run that the real collector recorded on the real simulation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import matplotlib.image
+import numpy as np
+import pytest
+
+from fetlock.__main__ import main
+from fetlock.plots import read_curves
+from safety.types import Mode
+from tests.fetlock.recorded import record_run
+from training.rollout_log import read_log, read_run
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "mine"
+    record_run(folder, episodes=3)
+    return folder
+
+
+def call(capsys: Capture, *arguments: str, code: int = 0) -> str:
+    assert main(list(arguments)) == code
+    captured = capsys.readouterr()
+    return captured.out if code == 0 else captured.err
+
+
+@pytest.mark.parametrize("episode", [0, 1, 2])
+def test_a_replay_is_exact_bit_for_bit(run_folder: Path, capsys: Capture, episode: int) -> None:
+    result = json.loads(call(capsys, "replay", str(run_folder), "--episode", str(episode), "--json"))
+    assert (result["exact"], result["max_rad"], result["rms_rad"], result["base_max_m"]) == (True, 0.0, 0.0, 0.0)
+    assert result["bus_ticks"] == len(read_log(Path(result["log"])).bus)
+
+
+@pytest.mark.parametrize("guard", [("--guard.low-pass-hz", "5"), ("--guard.velocity-max-rad-s", "2", "--guard.position-max-rad", "2.2")])
+def test_a_replay_is_exact_whatever_the_guard_did(guard: tuple[str, ...], tmp_path: Path, capsys: Capture) -> None:
+    record_run(tmp_path / "run", episodes=1, flags=guard)
+    assert "bit-exact" in call(capsys, "replay", str(tmp_path / "run"))
+
+
+def test_a_replay_holds_where_the_guard_held(tmp_path: Path, capsys: Capture) -> None:
+    record_run(tmp_path / "run", episodes=1, broken_from=10)
+    modes = read_log(tmp_path / "run" / "rollouts" / "c0-e000000.mcap").bus["mode"]
+    assert (modes[0], modes[-1]) == (Mode.ACTIVE, Mode.HOLD)
+    assert "bit-exact" in call(capsys, "replay", str(tmp_path / "run"))
+
+
+def test_a_changed_robot_is_measured(run_folder: Path, capsys: Capture) -> None:
+    log = run_folder / "rollouts" / "c0-e000001.mcap"
+    result = json.loads(call(capsys, "replay", str(log), "--json", "--robot.kp", "0.5"))
+    assert not result["exact"]
+    assert 0.0 < result["rms_rad"] <= result["max_rad"]
+
+
+def test_a_log_that_cannot_be_replayed_says_why(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "torn.mcap").write_bytes(b"nothing")
+    assert "is no rollout log" in call(capsys, "replay", str(tmp_path / "torn.mcap"), code=1)
+    assert "c0-e000000.mcap to c0-e000002.mcap" in call(capsys, "replay", str(run_folder), "--episode", "9", code=2)
+    assert "collector 4" in call(capsys, "replay", str(run_folder), "--collector", "4", code=2)
+
+
+def test_an_evaluation_repeats_and_reports_every_episode(run_folder: Path, capsys: Capture) -> None:
+    arguments = ("eval", str(run_folder), "-n", "3", "--json", "--seed", "4")
+    first, second = call(capsys, *arguments), call(capsys, *arguments)
+    assert first == second
+    report = json.loads(first)
+    returns = [episode["reward"] for episode in report["episodes"]]
+    assert len(set(returns)) == 3
+    assert report["episode_return"] == pytest.approx({"mean": np.mean(returns), "sd": np.std(returns, ddof=1)})
+    assert report["share_fallen"] == np.mean([episode["failed"] for episode in report["episodes"]])
+    assert not report["mark_reached"]
+    # The next seed is the next episode's.
+    assert (
+        json.loads(call(capsys, "eval", str(run_folder / "policy"), "-n", "1", "--json", "--seed", "5"))["episodes"]
+        == report["episodes"][1:2]
+    )
+
+
+def test_an_evaluation_prints_a_table_and_films(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = call(capsys, "eval", str(run_folder), "-n", "1", "--task.time-limit-steps", "6", "--video", str(tmp_path / "v.mp4"))
+    assert "mark of 0.6 m/s without a fall: not reached" in out
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == 3
+    assert frames[0].std() > 10
+
+
+def test_a_policy_of_another_task_is_refused(run_folder: Path, capsys: Capture) -> None:
+    message = call(capsys, "eval", str(run_folder), "--task.swing-scale-rad", "0.4", code=1)
+    assert "action_scaling" in message
+    assert "0.4" in message
+
+
+def test_curves_are_the_runs(run_folder: Path) -> None:
+    curves, steps = read_curves(run_folder), read_run(run_folder / "rollouts")
+    assert curves.length.sum() == len(steps) == curves.end_step[-1]
+    assert curves.episode_return.sum() == pytest.approx(steps["reward"].sum())
+    assert curves.failed.sum() == steps["terminated"].sum()
+    assert (curves.label, curves.mark, len(curves.evaluations)) == ("mine (seed 5)", 0.6, 3)
+
+
+def test_several_runs_make_one_picture(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    record_run(tmp_path / "other", episodes=2, seed=6)
+    alone, both = tmp_path / "alone.png", tmp_path / "pictures" / "both.png"
+    call(capsys, "plot", str(run_folder), "--out", str(alone))
+    assert call(capsys, "plot", str(run_folder), str(tmp_path / "other"), "--out", str(both)) == f"{both}\n"
+    pictures = [matplotlib.image.imread(path)[:, :, :3] for path in (alone, both)]
+    assert min(picture.shape[0] for picture in pictures) > 600
+    # The second run is drawn in vermilion, the first one never.
+    vermilion = [(np.abs(picture - np.array([0.835, 0.369, 0.0])).max(axis=2) < 0.02).sum() for picture in pictures]
+    assert vermilion[0] == 0
+    assert vermilion[1] > 50
+    assert [path.name for path in both.parent.iterdir()] == ["both.png"]
+
+
+def test_wrong_pictures_are_named(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert ".png, .svg or .pdf" in call(capsys, "plot", str(run_folder), "--out", str(tmp_path / "a.bmpp"), code=2)
+    (tmp_path / "empty" / "rollouts").mkdir(parents=True)
+    assert "no recorded step" in call(capsys, "plot", str(tmp_path / "empty"), code=1)
