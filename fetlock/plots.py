@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color), whose hues stay apart for colour-blind readers; without its yellow, pale on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-# A line for a running mean over this many episodes; single episodes are dots behind it.
-_WINDOW = 10
+# A line for a running mean over this many episodes; single episodes are dots behind it. A walking run has about 25: 10 would lag behind.
+_WINDOW = 5
 _SIZE_INCHES = (11.0, 7.0)
 _DPI = 110
 
@@ -130,6 +130,7 @@ def _draw(runs: list[Curves]) -> Figure:
     # Imported here: the trainer imports this module at its start and draws at its end.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     FigureCanvasAgg(figure)
@@ -154,6 +155,7 @@ def _draw(runs: list[Curves]) -> Figure:
     for axes in (falls, length):
         axes.set_xlabel("environment steps")
         axes.set_ylim(bottom=0, top=max(1.0, axes.get_ylim()[1]))
+    falls.yaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(figure, falls, any(run.evaluations for run in runs))
     return figure
 
