@@ -1,7 +1,8 @@
 """The one record format of ring, log and replay: NumPy structured dtypes whose bytes are a CDR payload.
 
-CDR (ROS 2's serialisation, OMG DDSI-RTPS 2.3, section 10) aligns each primitive to its size. Fields in order of falling size need no padding, so
-the packed struct behind the 4-byte encapsulation header is a CDR message: Foxglove, Lichtblick and Rerun decode our records with no plugin.
+CDR (ROS 2's serialisation, OMG DDSI-RTPS 2.3, section 10) aligns each primitive to its size. Fields in order of falling size need no
+padding, so the packed struct behind the 4-byte encapsulation header is a CDR message: Foxglove, Lichtblick and Rerun decode our records
+with no plugin.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _FIELD = re.compile(r"^(?P<type>[a-z]+[0-9]+)(?:\[(?P<length>[0-9]+)\])? (?P<nam
 def step_dtype(observation: int, action: int) -> np.dtype[np.void]:
     """Return the record of one policy tick: a transition with its timing and its place in the log.
 
-    `bus_first` and `bus_last` are the sequence numbers of the bus ticks that it spans; `measure` is the task's headline figure, `applied_action`
-    what the guard let through, in action units; `step` counts gaplessly within the episode, `sequence` within the collector.
+    `bus_first` and `bus_last` are the sequence numbers of the bus ticks that it spans; `measure` is the task's headline figure,
+    `applied_action` what the guard let through, in action units; `step` counts gaplessly in the episode, `sequence` in the collector.
     """
     return np.dtype(
         [
@@ -92,7 +93,7 @@ def dtype_of(definition: str) -> np.dtype[np.void]:
     for line in definition.strip().splitlines():
         match = _FIELD.match(line.strip())
         if match is None or match["type"] not in _NUMPY_NAMES:
-            raise LogError(f"the log's schema has a field that Fetlock does not write: {line!r}; it was made by another program or is damaged")
+            raise LogError(f"the log's schema has a field that Fetlock does not write: {line!r}; another program made it, or it is damaged")
         code = "<" + _NUMPY_NAMES[match["type"]]
         fields.append((match["name"], code) if match["length"] is None else (match["name"], code, (int(match["length"]),)))
     return np.dtype(fields)

@@ -40,9 +40,9 @@ class _Stream:
 class Logger:
     """The only writer of a run's log.
 
-    Leftovers of a killed logger are recovered first, and each stream goes on behind both what was acknowledged and what the files hold, so that no
-    record is lost or doubled. When the disk refuses a write, nothing is acknowledged, the records stay in the rings, and the logger tries
-    again every second in a new file.
+    Leftovers of a killed logger are recovered first, and each stream goes on behind both what was acknowledged and what the files hold,
+    so that no record is lost or doubled. When the disk refuses a write, nothing is acknowledged, the records stay in the rings, and the
+    logger tries again every second in a new file.
 
     Args:
         folder: `rollouts/` of the run; made if missing.
@@ -77,6 +77,7 @@ class Logger:
 
     def drain(self, *, flush: bool = False) -> int:
         """Move what is new, flush and acknowledge if it is time or asked for; return the number of steps moved."""
+        retrying = self._refused_s is not None
         if self._refused_s is not None and monotonic_s() - self._refused_s < _RETRY_S:
             return 0
         try:
@@ -84,12 +85,12 @@ class Logger:
             if moved and not self._pending:
                 self._oldest_s = monotonic_s()
             self._pending += moved
-            if self._pending and (flush or self._pending >= _FLUSH_RECORDS or monotonic_s() - self._oldest_s >= _FLUSH_S):
+            if self._pending and (flush or retrying or self._pending >= _FLUSH_RECORDS or monotonic_s() - self._oldest_s >= _FLUSH_S):
                 self._flush()
         except LogError as error:
             self._refuse(error)
             return 0
-        if self._refused_s is not None and moved:
+        if retrying and moved:
             self._refused_s = None
             self._counters.set("log_error", 0)
             _log.warning("recording goes on")
@@ -97,7 +98,11 @@ class Logger:
 
     def close(self) -> None:
         """Write what is left and finish the open files as cut-off episodes. Idempotent."""
-        self.drain(flush=True)
+        while self.drain(flush=True):
+            pass
+        left = sum(max(0, stream.steps.head - stream.steps.acknowledged) for stream in self._streams)
+        if left:
+            _log.error("%d steps were not recorded: %s did not take them; they were never acknowledged", left, self._folder)
         for stream in self._streams:
             if stream.writer is not None:
                 writer, stream.writer = stream.writer, None
@@ -132,20 +137,23 @@ class Logger:
             orphans = bus[bus["episode"] != episode]
             stream.writer.write(orphans, steps[:0])
             bus = bus[len(orphans) :]
+            stream.next_bus += len(orphans)
             self._finish(stream, complete=False)
         if stream.writer is None:
             collector = int(steps["collector"][0])
             stream.writer = EpisodeWriter(self._folder, collector, episode, stream.steps.dtype, stream.bus.dtype, self._metadata)
         stream.writer.write(bus, steps)
         stream.next_step = int(steps["sequence"][-1]) + 1
-        stream.next_bus = last + 1
+        # Not `last + 1`: a collector whose ring was full named ticks that were never written.
+        stream.next_bus += len(bus)
 
     def _finish(self, stream: _Stream, *, complete: bool) -> None:
         if stream.writer is not None:
             stream.writer.flush()
-            writer, stream.writer = stream.writer, None
-            writer.finish(complete=complete)
+            # Before the footer, which the disk may refuse: what was flushed and not acknowledged would be written twice.
             _acknowledge(stream)
+            stream.writer.finish(complete=complete)
+            stream.writer = None
 
     def _flush(self) -> None:
         for stream in self._streams:
@@ -162,6 +170,8 @@ class Logger:
         self._refused_s = monotonic_s()
         self._pending = 0
         for stream in self._streams:
+            if stream.writer is not None:
+                stream.writer.abandon()
             stream.writer = None
             stream.next_step, stream.next_bus = stream.steps.acknowledged, stream.bus.acknowledged
 

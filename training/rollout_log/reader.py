@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from training.rollout_log.writer import END_METADATA, PART, RUN_METADATA
 
 # What a reader meets at the end of a file whose writer was killed, or at a damaged byte.
 _DAMAGE = (McapError, struct.error, zstandard.ZstdError, RuntimeError, ValueError, KeyError, EOFError, MemoryError)
+
+_NAME = re.compile(rf"^c([0-9]+)-e([0-9]+)(?:-([0-9]+))?\.mcap(?:{re.escape(PART)})?$")
 
 Records = NDArray[np.void]
 
@@ -63,8 +66,9 @@ def read_log(path: Path) -> RolloutLog:
                     if isinstance(record, Message):
                         payloads[topics[record.channel_id]].append(record.data)
                     elif isinstance(record, Schema):
-                        schemas[record.id] = record
-                    elif isinstance(record, Channel) and record.topic in payloads:
+                        # The first counts: the copies behind the data section have no checksum of their own.
+                        schemas.setdefault(record.id, record)
+                    elif isinstance(record, Channel) and record.topic in payloads and record.id not in topics:
                         topics[record.id] = record.topic
                         dtypes[record.topic] = dtype_of(schemas[record.schema_id].data.decode())
                     elif isinstance(record, Metadata) and record.name == RUN_METADATA:
@@ -78,12 +82,19 @@ def read_log(path: Path) -> RolloutLog:
         raise LogError(f"{path}: the log cannot be read ({error.strerror})") from error
     if not started:
         raise LogError(f"{path} is no rollout log: an MCAP file of `fetlock train` was expected, under rollouts/ in a run's folder")
-    return RolloutLog(_stacked(payloads["/step"], dtypes.get("/step")), _stacked(payloads["/bus"], dtypes.get("/bus")), metadata, complete, intact)
+    steps, bus = (_stacked(payloads[topic], dtypes.get(topic)) for topic in ("/step", "/bus"))
+    return RolloutLog(steps, bus, metadata, complete, intact)
 
 
 def log_files(folder: Path) -> list[Path]:
-    """Return the finished and unfinished logs of a rollouts folder, by collector and episode."""
-    return sorted([*folder.glob("c*-e*.mcap"), *folder.glob(f"c*-e*.mcap{PART}")], key=_order)
+    """Return the finished and unfinished logs of a rollouts folder, by collector and episode.
+
+    A leftover beside its recovered file is left out: recovery was killed before removing it, and both hold the same records.
+    """
+    # Unfinished ones first: one that is finished between the two looks is then listed, not missed.
+    parts = list(folder.glob(f"c*-e*.mcap{PART}"))
+    finished = set(folder.glob("c*-e*.mcap"))
+    return sorted([*finished, *(part for part in parts if part.with_suffix("") not in finished)], key=_order)
 
 
 def read_run(folder: Path) -> Records:
@@ -94,7 +105,9 @@ def read_run(folder: Path) -> Records:
     """
     parts: list[tuple[Path, Records]] = []
     for path in log_files(folder):
-        log = read_log(path)
+        log = _read_listed(path)
+        if log is None:
+            continue
         if not log.intact and path.suffix != PART:
             raise LogError(f"{path} is damaged after {len(log.steps)} steps: restore it from a copy, or move it and all later files away")
         if len(log.steps):
@@ -108,6 +121,18 @@ def read_run(folder: Path) -> Records:
     return steps[order]
 
 
+def _read_listed(path: Path) -> RolloutLog | None:
+    """Read a file that was there a moment ago; None if it holds nothing yet: a live logger makes and renames each `.part`."""
+    try:
+        return read_log(path)
+    except LogError as error:
+        missing = isinstance(error.__cause__, FileNotFoundError)
+        if path.suffix != PART or not (missing or error.__cause__ is None):
+            raise
+    finished = path.with_suffix("")
+    return read_log(finished) if missing and finished.exists() else None
+
+
 def _require_contiguous(steps: Records, files: list[Path]) -> None:
     """Each collector's sequence must begin at 0 and grow by one."""
     same = steps["collector"][1:] == steps["collector"][:-1]
@@ -117,7 +142,8 @@ def _require_contiguous(steps: Records, files: list[Path]) -> None:
         at = int(wrong[0])
         found, wanted = int(steps["sequence"][at]), int(expected[at])
         kind = "occurs twice" if found < wanted else f"follows {wanted - 1}"
-        raise LogError(f"{files[at]}: step {found} of collector {int(steps['collector'][at])} {kind}: a file was copied, edited or is missing")
+        collector = int(steps["collector"][at])
+        raise LogError(f"{files[at]}: step {found} of collector {collector} {kind}: a file was copied, edited or is missing")
 
 
 def _records(reader: StreamReader) -> Iterator[McapRecord]:
@@ -132,7 +158,17 @@ def _stacked(payloads: list[bytes], dtype: np.dtype[np.void] | None) -> Records:
     return np.frombuffer(b"".join(whole), dtype)
 
 
+def place_of(path: Path) -> tuple[int, int]:
+    """Return the collector and the episode that a file's name gives: its metadata has no checksum.
+
+    Raises:
+        LogError: If the name is not one that `EpisodeWriter` gives.
+    """
+    return _order(path)[:2]
+
+
 def _order(path: Path) -> tuple[int, int, int, str]:
-    stem = path.name.split(".", 1)[0]
-    numbers = [int(part.lstrip("ce") or 0) for part in stem.split("-")]
-    return numbers[0], numbers[1], numbers[2] if len(numbers) > 2 else 0, path.name
+    match = _NAME.match(path.name)
+    if match is None:
+        raise LogError(f"{path} has no name of a log (c<collector>-e<episode>.mcap): if it is a copy, move it out of the run's folder")
+    return int(match[1]), int(match[2]), int(match[3] or 0), path.name

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from robot.errors import LogError
-from training.rollout_log.reader import Records, RolloutLog, log_files, read_log
+from training.rollout_log.reader import Records, RolloutLog, log_files, place_of, read_log
 from training.rollout_log.writer import PART, EpisodeWriter, RunMetadata, sync_folder
 
 _RECOVERING = "recovering"
@@ -45,11 +44,7 @@ def recover(folder: Path) -> list[Path]:
             _move_aside(part, folder / "empty")
             continue
         workshop.mkdir(exist_ok=True)
-        metadata = log.metadata
-        run = RunMetadata(
-            metadata.get("config_sha", "unknown"), metadata.get("robot", "unknown"), int(metadata.get("seed", 0)), metadata.get("revision", "unknown")
-        )
-        writer = EpisodeWriter(workshop, int(metadata["collector"]), int(metadata["episode"]), log.steps.dtype, log.bus.dtype, run)
+        writer = EpisodeWriter(workshop, *place_of(part), log.steps.dtype, log.bus.dtype, _run_metadata(log.metadata))
         writer.write(log.bus, log.steps)
         writer.finish(complete=False)
         next(workshop.glob("*.mcap")).rename(finished)
@@ -64,13 +59,11 @@ def stream_positions(folder: Path, collectors: int) -> list[StreamPosition]:
     positions = [StreamPosition() for _ in range(collectors)]
     for path in log_files(folder):
         log = read_log(path)
-        collector = int(log.metadata.get("collector", 0))
+        collector, episode = place_of(path)
         if collector >= collectors:
-            raise LogError(f"{path} is of collector {collector} and this run has {collectors}: resume it with the configuration that it was made with")
+            raise LogError(f"{path} is of collector {collector} and this run has {collectors}: resume it as it was made")
         old = positions[collector]
-        positions[collector] = StreamPosition(
-            max(old.step, _end(log.steps)), max(old.bus, _end(log.bus)), max(old.episode, int(log.metadata.get("episode", 0)) + 1)
-        )
+        positions[collector] = StreamPosition(max(old.step, _end(log.steps)), max(old.bus, _end(log.bus)), max(old.episode, episode + 1))
     return positions
 
 
@@ -79,7 +72,7 @@ def set_aside(folder: Path, after: dict[int, int]) -> list[Path]:
     late = []
     for path in log_files(folder):
         log = read_log(path)
-        position = after.get(int(log.metadata.get("collector", 0)), 0)
+        position = after.get(place_of(path)[0], 0)
         if not len(log.steps) or int(log.steps["sequence"][-1]) >= position:
             late.append(path)
     if not late:
@@ -88,6 +81,18 @@ def set_aside(folder: Path, after: dict[int, int]) -> list[Path]:
     while (folder / f"discarded-{number}").exists():
         number += 1
     return [_move_aside(path, folder / f"discarded-{number}") for path in late]
+
+
+def _run_metadata(entries: dict[str, str]) -> RunMetadata:
+    """Read back what a log says of its run; what is damaged is 'unknown', a seed -1, which no run can have."""
+    seed = entries.get("seed", "")
+    unknown = "unknown"
+    return RunMetadata(
+        entries.get("config_sha", unknown),
+        entries.get("robot", unknown),
+        int(seed) if seed.isdecimal() else -1,
+        entries.get("revision", unknown),
+    )
 
 
 def _end(records: Records) -> int:

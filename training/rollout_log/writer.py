@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import foxglove
 import numpy as np
@@ -36,40 +36,40 @@ class RunMetadata:
     revision: str = "unknown"
 
 
-class _File:
-    """An unbuffered file for the writer's library, which hides the errors of its sink: they are kept here."""
+class _Sink:
+    """Where the library writes: memory, which cannot refuse.
 
-    def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = path.open("xb", buffering=0)
-        self.error: OSError | None = None
+    The library panics when its sink falls short of what it was told, as a full disk does; and it goes back to fill in a chunk's header.
+    So it gets memory, and whole chunks are moved from there to the disk by `EpisodeWriter`, who sees every error.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._base = 0
+        self._position = 0
 
     def write(self, data: bytes) -> int:
-        if self.error is None:
-            try:
-                view = memoryview(data)
-                while len(view):
-                    view = view[self._file.write(view) :]
-            except OSError as error:
-                self.error = error
+        at = self._position - self._base
+        self._buffer[at : at + len(data)] = data
+        self._position += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._base + len(self._buffer)}[whence]
+        if origin + offset < self._base:
+            raise OSError(errno.EINVAL, "these bytes are on the disk already")
+        self._position = origin + offset
+        return self._position
 
     def flush(self) -> None:
-        """Nothing is buffered."""
+        """Nothing to do: `take` moves the bytes on."""
 
-    def size(self) -> int:
-        return os.fstat(self._file.fileno()).st_size
-
-    def truncate(self, size: int) -> None:
-        self._file.truncate(size)
-
-    def sync(self) -> None:
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        self._file.close()
+    def take(self) -> bytes:
+        """Return what was written since the last call."""
+        taken = bytes(self._buffer)
+        self._base += len(taken)
+        self._buffer.clear()
+        return taken
 
 
 class EpisodeWriter:
@@ -94,17 +94,18 @@ class EpisodeWriter:
         self._path = _unused(folder, f"c{collector}-e{episode:06d}")
         self._part = self._path.with_name(self._path.name + PART)
         try:
-            self._file = _File(self._part)
+            self._file = self._part.open("xb", buffering=0)
         except OSError as error:
             raise _log_error(self._part, error) from error
         # The channels close when their context is collected: it is kept with them.
         self._context = context = Context()
         options = MCAPWriteOptions(chunk_size=_CHUNK_BYTES, compression=MCAPCompression.Zstd, compression_threads=0, profile="ros2")
-        self._writer = foxglove.open_mcap(self._file, context=context, writer_options=options)  # type: ignore[arg-type]
+        self._sink = _Sink()
+        self._writer = foxglove.open_mcap(self._sink, context=context, writer_options=options)  # type: ignore[arg-type]
         self._writer.write_metadata(RUN_METADATA, _entries(metadata, collector, episode))
         self._bus = Channel("/bus", schema=_schema("fetlock/msg/BusTick", bus), message_encoding="cdr", context=context)
         self._step = Channel("/step", schema=_schema("fetlock/msg/Step", step), message_encoding="cdr", context=context)
-        self._safe_bytes = 0
+        self._written = self._safe_records = self._safe_bytes = 0
         self.flush()
 
     def write(self, bus: NDArray[np.void], steps: NDArray[np.void]) -> None:
@@ -112,6 +113,7 @@ class EpisodeWriter:
         for channel, records in ((self._bus, bus), (self._step, steps)):
             for record, stamp_s in zip(records, records["stamp_s"].tolist(), strict=True):
                 channel.log(CDR_HEADER + record.tobytes(), log_time=max(0, round(stamp_s * 1e9)))
+            self._written += len(records)
 
     def flush(self) -> None:
         """Hand everything written so far to the kernel.
@@ -120,8 +122,8 @@ class EpisodeWriter:
             LogError: If the disk does not take it (full, read-only, failed); the file is cut back to what was safe and this writer is done.
         """
         self._writer.flush()
-        self._check()
-        self._safe_bytes = self._file.size()
+        self._store()
+        self._safe_records = self._written
 
     def finish(self, *, complete: bool) -> None:
         """Close the episode: footer, fsync, rename, fsync of the folder.
@@ -130,25 +132,38 @@ class EpisodeWriter:
             complete: The episode ended by itself; False where its end was cut off.
 
         Raises:
-            LogError: As `flush`.
+            LogError: As `flush`. What was flushed before stays readable in the `.part`.
         """
         self._writer.write_metadata(END_METADATA, {"complete": str(complete).lower()})
         self._writer.close()
-        self._check()
+        self._store()
         try:
-            self._file.sync()
+            os.fsync(self._file.fileno())
             self._file.close()
             self._part.rename(self._path)
             sync_folder(self._path.parent)
         except OSError as error:
             raise _log_error(self._part, error) from error
 
-    def _check(self) -> None:
-        error = self._file.error
-        if error is not None:
-            self._file.truncate(self._safe_bytes)
+    def abandon(self) -> None:
+        """Drop what was not flushed; the `.part` stays for recovery, unless it holds no record: retries must not litter a full disk."""
+        with contextlib.suppress(OSError):
             self._file.close()
+            if self._safe_records == 0:
+                self._part.unlink(missing_ok=True)
+
+    def _store(self) -> None:
+        view = memoryview(self._sink.take())
+        size = self._safe_bytes + len(view)
+        try:
+            while len(view):
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._safe_bytes)
+            self.abandon()
             raise _log_error(self._part, error) from error
+        self._safe_bytes = size
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,11 +1,12 @@
 """A ring of records in shared memory: one producer; the logger acknowledges, the learner consumes.
 
-A position in the stream is a record's sequence number: it grows for ever, whichever end restarts. Cursors: `head` (records written), `acknowledged`
-(records flushed by the logger), `consumed` (records that the learner took; for display, it holds nobody up).
+A position in the stream is a record's sequence number: it grows for ever, whichever end restarts. Cursors: `head` (records written),
+`acknowledged` (records flushed by the logger), `consumed` (records that the learner took; for display, it holds nobody up).
 """
 
 from __future__ import annotations
 
+import zlib
 from typing import Self
 
 import numpy as np
@@ -36,7 +37,7 @@ class Ring(Block):
     def create(cls, name: str, dtype: np.dtype[np.void], capacity: int, *, start: int = 0) -> Self:
         """Create an empty ring whose next record has position `start`."""
         ring = cls(name, dtype, capacity, create=True)
-        ring._cursors[:] = (start, start, start, capacity, dtype.itemsize, 0, 0, 0)
+        ring._cursors[:] = (start, start, start, capacity, dtype.itemsize, _fingerprint(dtype), 0, 0)
         return ring
 
     @classmethod
@@ -48,11 +49,12 @@ class Ring(Block):
         """
         ring = cls(name, dtype, capacity, create=False)
         found = (int(ring._cursors[3]), int(ring._cursors[4]))
-        if found != (capacity, dtype.itemsize):
+        fields_differ = int(ring._cursors[5]) != _fingerprint(dtype)
+        if found != (capacity, dtype.itemsize) or fields_differ:
             ring.close()
             raise FetlockError(
-                f"ring {name} holds {found[0]} records of {found[1]} bytes, {capacity} of {dtype.itemsize} were expected: "
-                "the processes run different configurations"
+                f"ring {name} holds {found[0]} records of {found[1]} bytes, {capacity} of {dtype.itemsize} were expected"
+                f"{', with other fields' if fields_differ else ''}: the processes run different configurations"
             )
         return ring
 
@@ -77,7 +79,7 @@ class Ring(Block):
         return self.capacity - 1 - (self.head - self.acknowledged)
 
     def append(self, record: NDArray[np.void]) -> bool:
-        """Append one record, shape (1,); False, and nothing written, where it would overwrite one that is not acknowledged. Never blocks."""
+        """Append one record, shape (1,); False, and nothing written, if it would overwrite one not acknowledged. Never blocks."""
         head = self.head
         # One slot stays free: the one that the next record goes to never holds a record that somebody may still read.
         if head - self.acknowledged >= self.capacity - 1:
@@ -107,3 +109,8 @@ class Ring(Block):
     def consume(self, position: int) -> None:
         """Announce that records before `position` were digested. For the learner."""
         self._cursors[2] = position
+
+
+def _fingerprint(dtype: np.dtype[np.void]) -> int:
+    """Return a checksum of a record's fields, their order and types."""
+    return zlib.crc32(repr(dtype.descr).encode())

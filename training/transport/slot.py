@@ -29,7 +29,7 @@ class Weights:
 
 
 class WeightSlot(Block):
-    """Two buffers in turn, each behind a seqlock (odd while it is written) and a checksum."""
+    """Two buffers, each behind a seqlock (odd while it is written) and a checksum; the newest version's is never the one written to."""
 
     def __init__(self, name: str, size: int, *, create: bool) -> None:
         stride = -(-(_WORDS * 8 + size * 4) // 64) * 64
@@ -63,10 +63,11 @@ class WeightSlot(Block):
         if vector.shape != (self._size,):
             raise PolicyError(f"weights of shape {vector.shape} were published to a slot of {self._size}: they belong to another network")
         if not np.isfinite(vector).all():
-            raise PolicyError(f"weights of version {version} hold numbers that are not finite: learning has diverged; the last good set is kept")
+            raise PolicyError(f"weights of version {version} are not finite: learning has diverged; the last good set is kept")
         if version <= self.version:
             raise PolicyError(f"version {version} was published after version {self.version}: versions must grow")
-        words, target = self._words[version % 2], self._vectors[version % 2]
+        index = 1 - self._holder(self.version)
+        words, target = self._words[index], self._vectors[index]
         lock = int(words[0]) | 1
         words[0] = lock
         target[:] = vector
@@ -79,10 +80,15 @@ class WeightSlot(Block):
         version = self.version
         if version <= after_version:
             return None
-        words, source = self._words[version % 2], self._vectors[version % 2]
+        index = self._holder(version)
+        words, source = self._words[index], self._vectors[index]
         before = int(words[0])
         vector = source.copy()
         held, steps, updates, checksum = (int(word) for word in words[1:])
         if before % 2 or int(words[0]) != before or held != version or zlib.crc32(vector.tobytes()) != checksum:
             return None
         return Weights(version, np.asarray(vector, dtype=np.float32), steps, updates)
+
+    def _holder(self, version: int) -> int:
+        """Return the buffer that holds the newest version."""
+        return 0 if int(self._words[0][1]) == version else 1
