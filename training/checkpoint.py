@@ -1,7 +1,7 @@
 """Checkpoints: weights, optimiser, random states, counters and log position, committed by one manifest.
 
-The tensors go to a file of their own; the manifest that names it by its checksum is renamed into place last. Whatever moment a process dies at,
-the old checkpoint or the new one is there, never a mixture.
+The tensors go to a file of their own; the manifest that names it by its checksum is renamed into place last. Whatever moment a process
+dies at, the old checkpoint or the new one is there, never a mixture.
 """
 
 from __future__ import annotations
@@ -64,14 +64,16 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], state: Ch
     """
     content = save_tensors({name: value.contiguous() for name, value in tensors.items()})
     stem = f"{state.steps:09d}-{state.updates:09d}"
-    manifest = _Manifest(tensors=f"{stem}.safetensors", bytes=len(content), sha256=hashlib.sha256(content).hexdigest(), state=state)
+    checksum = hashlib.sha256(content).hexdigest()
+    # Named by its content: a second checkpoint of the same step must not overwrite tensors that the manifest in place still names.
+    manifest = _Manifest(tensors=f"{stem}-{checksum[:12]}.safetensors", bytes=len(content), sha256=checksum, state=state)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / manifest.tensors, content)
         _write(folder / f"{stem}.json", manifest.model_dump_json(indent=2).encode())
         _prune(folder)
     except OSError as error:
-        raise CheckpointError(f"{folder}: the checkpoint cannot be saved ({error.strerror}): free some space or fix the permissions") from error
+        raise CheckpointError(f"{folder}: no checkpoint can be saved ({error.strerror}): free some space or fix the permissions") from error
 
 
 def load_checkpoint(folder: Path, config_sha: str | None = None) -> tuple[dict[str, torch.Tensor], CheckpointState] | None:
@@ -93,7 +95,9 @@ def load_checkpoint(folder: Path, config_sha: str | None = None) -> tuple[dict[s
             raise CheckpointError(f"{path} was made with another configuration: resume with the config.yaml of its run")
         return tensors, state
     if problems:
-        raise CheckpointError(f"{problems[0]}; no older one is whole: move {folder} away to learn again from the log, or restore it from a copy")
+        raise CheckpointError(
+            f"{problems[0]}; no older one is whole: move {folder} away to learn again from the log, or restore it from a copy"
+        )
     return None
 
 
@@ -109,6 +113,16 @@ def _load(path: Path) -> tuple[dict[str, torch.Tensor], CheckpointState]:
         return load_tensors(content), manifest.state
     except SafetensorError as error:
         raise CheckpointError(f"{path.parent / manifest.tensors} is corrupt ({error})") from error
+
+
+def _tensors_of(path: Path) -> Path | None:
+    """Return the tensors that a manifest names, None if it or they are visibly damaged."""
+    try:
+        manifest = _Manifest.model_validate_json(path.read_bytes())
+        tensors = path.parent / Path(manifest.tensors).name
+        return tensors if tensors.stat().st_size == manifest.bytes else None
+    except (ValidationError, OSError):
+        return None
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -127,9 +141,15 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _prune(folder: Path) -> None:
-    kept = {path.stem for path in sorted(folder.glob("*.json"), reverse=True)[:_KEEP]}
+    """Remove what the newest manifests do not name; a damaged one does not count as kept."""
+    kept: set[Path] = set()
+    for path in sorted(folder.glob("*.json"), reverse=True):
+        tensors = _tensors_of(path)
+        # Two files to a checkpoint.
+        if tensors is not None and len(kept) < 2 * _KEEP:
+            kept |= {path, tensors}
     for path in [*folder.glob("*.json"), *folder.glob("*.safetensors")]:
-        if path.stem not in kept:
+        if path not in kept:
             path.unlink()
     for stale in folder.glob(".*.tmp"):
         stale.unlink()

@@ -18,7 +18,9 @@ spawn = multiprocessing.get_context("spawn")
 
 
 def state(steps: int, config_sha: str = "sha") -> CheckpointState:
-    return CheckpointState(steps=steps, updates=8 * steps, policy_version=steps, log_position={0: steps, 1: 2 * steps}, config_sha=config_sha)
+    return CheckpointState(
+        steps=steps, updates=8 * steps, policy_version=steps, log_position={0: steps, 1: 2 * steps}, config_sha=config_sha
+    )
 
 
 def tensors(steps: int) -> dict[str, torch.Tensor]:
@@ -73,8 +75,8 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
         load_checkpoint(tmp_path, config_sha="sha")
 
 
-def _save_until(folder: str, crash_at: int) -> None:
-    """Save a second checkpoint, dying at the `crash_at`-th system call that matters."""
+def _dying(crash_at: int) -> None:
+    """Let this process end at the `crash_at`-th system call that matters."""
     calls = 0
 
     def dying(function):
@@ -89,6 +91,10 @@ def _save_until(folder: str, crash_at: int) -> None:
 
     os.fsync, os.replace, os.rename, os.unlink = map(dying, (os.fsync, os.replace, os.rename, os.unlink))
     Path.replace, Path.unlink = dying(Path.replace), dying(Path.unlink)
+
+
+def _save_until(folder: str, crash_at: int) -> None:
+    _dying(crash_at)
     for steps in (20, 30, 40):
         save_checkpoint(Path(folder), tensors(steps), state(steps))
 
@@ -134,3 +140,34 @@ def test_a_process_killed_at_random_leaves_a_whole_checkpoint(tmp_path):
         loaded = load_checkpoint(folder)
         assert loaded is not None
         assert (loaded[0]["weights"] == float(loaded[1].steps)).all()
+
+
+def _save_again_and_die(folder: str, crash_at: int) -> None:
+    _dying(crash_at)
+    save_checkpoint(Path(folder), {"weights": torch.ones(9)}, state(5))
+
+
+def test_a_second_checkpoint_of_the_same_step_never_destroys_the_first(tmp_path):
+    found = []
+    for crash_at in range(1, 40):
+        folder = tmp_path / str(crash_at)
+        save_checkpoint(folder, {"weights": torch.zeros(9)}, state(5))
+        process = multiprocessing.get_context("fork").Process(target=_save_again_and_die, args=(str(folder), crash_at))
+        process.start()
+        process.join()
+        loaded = load_checkpoint(folder)
+        assert loaded is not None
+        found.append(float(loaded[0]["weights"][0]))
+        if process.exitcode == 0:
+            break
+    assert found == sorted(found)
+    assert set(found) == {0.0, 1.0}
+    assert len(list(folder.glob("*.safetensors"))) == 1
+
+
+def test_a_damaged_checkpoint_is_not_kept_in_place_of_a_whole_one(tmp_path):
+    for steps in (10, 20, 30):
+        save_checkpoint(tmp_path, {"weights": torch.full((9,), float(steps))}, state(steps))
+    sorted(tmp_path.glob("*.json"))[-1].write_text("{")
+    save_checkpoint(tmp_path, {"weights": torch.full((9,), 25.0)}, state(25))
+    assert [path.name[:9] for path in sorted(tmp_path.glob("*.json"))] == ["000000020", "000000025"]
