@@ -80,7 +80,17 @@ def _sb3() -> Callable[[], int]:
     from stable_baselines3 import SAC
     from stable_baselines3.common.logger import Logger
 
-    model = SAC("MlpPolicy", _Shape(), buffer_size=_ROWS, batch_size=_BATCH, learning_starts=1_000, train_freq=1, gradient_steps=0, device="cpu", seed=0)
+    model = SAC(
+        "MlpPolicy",
+        _Shape(),
+        buffer_size=_ROWS,
+        batch_size=_BATCH,
+        learning_starts=1_000,
+        train_freq=1,
+        gradient_steps=0,
+        device="cpu",
+        seed=0,
+    )
     model.learn(_ROWS)
     model.set_logger(Logger(folder=None, output_formats=[]))
 

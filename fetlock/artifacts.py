@@ -13,17 +13,15 @@ from pydantic import JsonValue
 from fetlock.build import contract_of, make_env
 from fetlock.config import RunConfig
 from fetlock.plots import plot_runs
-from fetlock.video import VideoWriter
+from fetlock.video import Film
 from policy.acting import NumpyActor
 from policy.snapshot import load_policy
 from robot.errors import FetlockError
 from safety.types import INTERVENTIONS
 from training.checkpoint import load_checkpoint
 from training.evaluation import marks_in_a_row, read_evaluations, run_episode
+from training.roles.learn import spare_cores
 from training.rollout_log import read_run
-
-# Every second tick: 25 frames a second at 50 Hz play at true speed in half of the rendering time.
-_VIDEO_EVERY = 2
 
 
 def finish_run(folder: Path, config: RunConfig, *, seconds: float, restarts: dict[str, int], video: bool) -> None:
@@ -50,7 +48,7 @@ def summarise_run(folder: Path, config: RunConfig, *, seconds: float, restarts: 
     clipped = float(np.mean((steps["filter_mask"] & int(INTERVENTIONS)) != 0)) if len(steps) else 0.0
     return {
         "steps": len(steps),
-        "episodes": int(len(np.unique(np.stack([steps["collector"], steps["episode"]]), axis=1)[0])) if len(steps) else 0,
+        "episodes": len(np.unique(np.stack([steps["collector"], steps["episode"]]), axis=1)[0]) if len(steps) else 0,
         "training_falls": int(steps["terminated"].sum()),
         "updates": updates,
         "update_to_data_ratio": None if len(steps) <= config.train.learning_starts else contract_of(config).ratio(len(steps), updates),
@@ -62,6 +60,7 @@ def summarise_run(folder: Path, config: RunConfig, *, seconds: float, restarts: 
         "lateness_ms": {name: round(float(np.percentile(lateness_ms, q)), 3) for name, q in (("p50", 50), ("p99", 99), ("p99.9", 99.9))},
         "interventions_share": round(clipped, 5),
         "restarts": dict(restarts),
+        "learner_threads": config.train.learner_threads or spare_cores(),
         "seed": config.seed,
     }
 
@@ -73,17 +72,8 @@ def film(policy_folder: Path, config: RunConfig, path: Path) -> None:
         policy = load_policy(policy_folder)
         actor = NumpyActor(policy.config.layout)
         actor.load(policy.vector)
-        fps = round(config.control_hz / _VIDEO_EVERY)
-        with VideoWriter(path, fps=fps) as video:
-            tick = 0
-
-            def frame() -> None:
-                nonlocal tick
-                if tick % _VIDEO_EVERY == 0:
-                    video.write(env.picture())
-                tick += 1
-
-            run_episode(env, actor, seed=0, each_step=frame)
+        with Film(env.picture, path, config.control_hz) as picture:
+            run_episode(env, actor, seed=0, each_step=picture.step)
     finally:
         env.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from fetlock.arguments import VerbParser
 from fetlock.artifacts import finish_run
 from fetlock.build import contract_of, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
@@ -30,19 +30,17 @@ from training.supervisor import Role, Supervisor
 
 # How often the supervisor looks at its children and the counters.
 _POLL_S = 0.1
-# How long a finished run waits for the verdict on its last candidate: ten episodes of ten seconds take 6 s on an idle core.
-_LAST_EVALUATION_S = 60.0
 
 
 def run(argv: list[str]) -> int:
     """Train; see `fetlock train --help`."""
-    parser = argparse.ArgumentParser(prog="fetlock train", add_help=False, allow_abbrev=False)
+    parser = VerbParser("train", "Train a policy; the run's folder holds all that it leaves.")
     parser.add_argument("--name", help="name of the run's folder; by default the task and the time")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where run folders are made")
     parser.add_argument("--resume", action="store_true", help="go on with the run of this name")
     parser.add_argument("--deterministic", action="store_true", help="everything in one process, bit-reproducible")
     parser.add_argument("--no-video", action="store_true", help="leave the video of the best policy out")
-    options, rest = parser.parse_known_args(argv)
+    options, rest = parser.read_before_config(argv)
     if options.resume and options.name is None:
         raise UsageError("--resume needs the --name of the run to go on with")
     path = options.runs_dir / (options.name or f"minitaur-walk-{wall_datetime():%Y%m%d-%H%M%S}")
@@ -100,7 +98,7 @@ def _train_in_processes(folder: RunFolder, config: RunConfig) -> dict[str, int]:
                     sleep_s(_POLL_S)
                     supervisor.poll()
                     progress.show(gauge.read())
-                    if _over(link, contract, config):
+                    if _over(link, config):
                         link.counters.set("stop", 1)
             finally:
                 link.counters.set("stop", 1)
@@ -116,9 +114,7 @@ def _roles(folder: RunFolder, config: RunConfig, layout: PolicyLayout, contract:
         Role("logger", partial(record, shape, folder.path / "rollouts", metadata)),
         Role(
             "evaluator",
-            partial(
-                evaluate, shape, partial(make_env, config), layout, mark_of(config), config.train.evaluation_episodes, folder.path
-            ),
+            partial(evaluate, shape, partial(make_env, config), layout, mark_of(config), config.train.evaluation_episodes, folder.path),
         ),
     ]
     for index in range(config.train.collectors):
@@ -139,14 +135,13 @@ def _metadata(folder: RunFolder, config: RunConfig) -> RunMetadata:
     return RunMetadata(config_sha=folder.config_sha, robot=config.robot.kind, seed=config.seed)
 
 
-def _over(link: Link, contract: Contract, config: RunConfig) -> bool:
+def _over(link: Link, config: RunConfig) -> bool:
     """Tell whether the run has reached its mark, or its last step with nothing owed and the last candidate judged."""
     counters = link.counters
     marks = int(counters.get("marks"))
     if config.train.stop_after_marks and marks >= config.train.stop_after_marks:
         return True
-    steps, updates = int(counters.get("consumed")), int(counters.get("updates"))
-    if steps < contract.total_steps or contract.updates_due(steps, updates) > 0:
+    if not counters.get("learner_done"):
         return False
     return int(counters.get("evaluated")) >= int(counters.get("offered"))
 

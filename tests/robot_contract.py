@@ -7,7 +7,7 @@ import abc
 import numpy as np
 import pytest
 
-from robot import ClosedError, Clock, CommandError, Robot, command
+from robot import Clock, ClosedError, CommandError, Robot, command
 
 
 class RobotContract(abc.ABC):

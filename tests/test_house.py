@@ -37,8 +37,15 @@ def test_a_package_is_typed(package: str) -> None:
     assert (ROOT / package / "py.typed").is_file()
 
 
-def test_importing_fetlock_does_nothing() -> None:
-    assert (ROOT / "fetlock" / "__init__.py").read_text().strip() == ""
+def test_importing_fetlock_registers_the_gymnasium_ids_and_loads_no_room() -> None:
+    code = (
+        "import sys, fetlock, gymnasium; gymnasium.spec('fetlock/MinitaurWalk-v0'); print([m for m in sys.modules if m.startswith(ROOMS)])"
+    )
+    rooms = tuple(f"{name}" for name in PACKAGES if name != "fetlock")
+    result = subprocess.run(
+        [sys.executable, "-c", code.replace("ROOMS", repr(rooms))], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
 
 
 def test_no_top_level_module_hides_the_standard_library() -> None:

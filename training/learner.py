@@ -82,9 +82,11 @@ class Learner:
         compiled = True
         try:
             self.sac.update(scratch.sample(self._config.batch_size, self._config.actor_every, self.sac.generator))
-        except Exception as error:  # noqa: BLE001 (torch.compile raises whatever its back end raises)
+        except Exception as error:
             if required:
-                raise UsageError(f"train.compile is 'always' and torch.compile failed ({str(error).splitlines()[0]}): install g++") from error
+                raise UsageError(
+                    f"train.compile is 'always' and torch.compile failed ({str(error).splitlines()[0]}): install g++"
+                ) from error
             _log.warning(
                 "torch.compile failed (%s): learning eagerly; is g++ installed? `fetlock doctor` checks it", str(error).splitlines()[0]
             )

@@ -18,7 +18,24 @@ _STEP_CAPACITY = 16_384
 _BUS_CAPACITY = 65_536
 
 # Fields of the shared counters, each written by one process: the supervisor, the logger, the learner, the evaluator.
-_RUN_FIELDS = ("stop", "learner_ready", "consumed", "updates", "episodes", "falls", "offered", "evaluated", "evaluations", "marks", "log_error", "return", "measure", "lateness_s", "started_s")
+_RUN_FIELDS = (
+    "stop",
+    "learner_ready",
+    "learner_done",
+    "consumed",
+    "updates",
+    "episodes",
+    "falls",
+    "offered",
+    "evaluated",
+    "evaluations",
+    "marks",
+    "log_error",
+    "return",
+    "measure",
+    "lateness_s",
+    "started_s",
+)
 # ... and for each collector.
 _COLLECTOR_FIELDS = ("episode", "missed", "lost", "adopted", "refused")
 

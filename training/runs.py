@@ -1,6 +1,6 @@
 """A run's folder: made once, never overwritten, resumed only with the configuration that it was made with.
 
-    config.yaml  evaluations.jsonl  policy/  policy_last/  rollouts/  checkpoints/  tensorboard/  logs/  curves.png  walk.mp4  summary.json
+config.yaml  evaluations.jsonl  policy/  policy_last/  rollouts/  checkpoints/  tensorboard/  logs/  curves.png  walk.mp4  summary.json
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class RunFolder:
             raise UsageError(f"{path} holds no run to resume ({_CONFIG} is missing): leave --resume out, or give the --name of a run")
         recorded = (path / _CONFIG).read_text()
         if recorded != config_text:
-            raise UsageError(f"{path} was made with another configuration ({_first_difference(recorded, config_text)}): resume it as it was")
+            raise UsageError(
+                f"{path} was made with another configuration ({_first_difference(recorded, config_text)}): resume it as it was"
+            )
         try:
             _require_space(path)
             lock = _locked(path)
@@ -92,7 +94,9 @@ def _require_space(path: Path) -> None:
     status = os.statvfs(path)
     free = status.f_bavail * status.f_frsize
     if free < _FREE_BYTES:
-        raise FetlockError(f"{path}: {free // 1_000_000} MB are free and a run needs {_FREE_BYTES // 1_000_000} MB: free some space or move it")
+        raise FetlockError(
+            f"{path}: {free // 1_000_000} MB are free and a run needs {_FREE_BYTES // 1_000_000} MB: free some space or move it"
+        )
 
 
 def _first_difference(recorded: str, given: str) -> str:

@@ -131,9 +131,11 @@ class Session:
         return True
 
     def offer_candidate(self) -> bool:
-        """Hand the present policy to the evaluator if it stands `evaluate_every` steps further; return whether it did."""
+        """Hand the present policy to the evaluator if it stands `evaluate_every` steps further or is the run's last; return whether it did."""
         steps = self._learned
-        if self.learner.updates == 0 or steps // self._evaluate_every <= self._candidate_at // self._evaluate_every:
+        further = steps // self._evaluate_every > self._candidate_at // self._evaluate_every
+        last = self.finished and steps > self._candidate_at
+        if self.learner.updates == 0 or not (further or last):
             return False
         self._candidate_at = steps
         self._link.candidate.publish(self._version, self.learner.vector(), steps, self.learner.updates)

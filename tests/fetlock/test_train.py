@@ -24,7 +24,18 @@ ROOT = Path(__file__).resolve().parents[2]
 # A network small enough that eager updates keep up; everything else is the default task.
 SMALL = (
     *("--sac.network.hidden", "32", "32", "--sac.batch-size", "32", "--train.compile", "never", "--train.learner-threads", "1"),
-    *("--train.learning-starts", "200", "--train.checkpoint-every", "200", "--train.evaluation-episodes", "1", "--train.evaluate-every", "500"),
+    *(
+        "--train.learning-starts",
+        "100",
+        "--train.checkpoint-every",
+        "100",
+        "--sac.updates-per-step",
+        "2",
+        "--train.evaluation-episodes",
+        "1",
+        "--train.evaluate-every",
+        "500",
+    ),
 )
 
 
@@ -91,52 +102,52 @@ def checkpoint_steps(run: Path) -> int:
 
 
 def test_a_run_leaves_everything_that_it_promises(tmp_path):
-    out, _ = finished(train(tmp_path, "run", "--train.total-steps", "1000"))
+    out, _ = finished(train(tmp_path, "run", "--train.total-steps", "500"))
     run = tmp_path / "run"
     summary = json.loads((run / "summary.json").read_text())
-    assert summary["steps"] == 1000
-    assert summary["update_to_data_ratio"] == 4.0
-    assert summary["updates"] == 4 * 800
-    assert "1000 steps" in out
-    assert [e.steps for e in read_evaluations(run / "evaluations.jsonl")][-1] == 1000
+    assert summary["steps"] == 500
+    assert summary["update_to_data_ratio"] == 2.0
+    assert summary["updates"] == 2 * 400
+    assert "500 steps" in out
+    assert [e.steps for e in read_evaluations(run / "evaluations.jsonl")][-1] == 500
     for name in ("config.yaml", "curves.png", "policy/config.json", "policy_last/config.json"):
         assert (run / name).stat().st_size > 0
     assert list((run / "tensorboard").glob("events*"))
-    records = require_whole(run, 1000)
-    assert (records["policy_version"][:200] == 0).all()
+    records = require_whole(run, 500)
+    assert (records["policy_version"][:100] == 0).all()
     assert records["policy_version"][-1] > 0
     assert not list((run / "rollouts").glob("*.part"))
 
 
 @pytest.mark.parametrize("role", ["learner", "logger", "collector-0", "evaluator"])
 def test_a_killed_process_comes_back_and_the_run_ends_as_well_as_without(tmp_path, role):
-    process = train(tmp_path, "run", "--train.total-steps", "900")
+    process = train(tmp_path, "run", "--train.total-steps", "500")
     run = tmp_path / "run"
-    wait_for(lambda: checkpoint_steps(run) >= 400, process)
+    wait_for(lambda: checkpoint_steps(run) >= 200, process)
     kill_role(process, role)
     _, err = finished(process)
     assert "SIGKILL" in err
     summary = json.loads((run / "summary.json").read_text())
     assert summary["restarts"][role] == 1
-    assert summary["updates"] == 4 * 700
-    require_whole(run, 900)
+    assert summary["updates"] == 2 * 400
+    require_whole(run, 500)
     assert torch.isfinite(load_checkpoint(run / "checkpoints")[0]["actor.weight_0"]).all()
 
 
 def test_everything_killed_and_resumed_loses_and_doubles_no_acknowledged_step(tmp_path):
-    process = train(tmp_path, "run", "--train.total-steps", "900")
+    process = train(tmp_path, "run", "--train.total-steps", "500")
     run = tmp_path / "run"
-    wait_for(lambda: checkpoint_steps(run) >= 400, process)
+    wait_for(lambda: checkpoint_steps(run) >= 200, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     before = read_run(run / "rollouts")
     seen_by_the_learner = load_checkpoint(run / "checkpoints")[1].steps
     assert len(before) >= seen_by_the_learner
     finished(train(tmp_path, "run", "--resume", config=False))
-    after = require_whole(run, 900)
+    after = require_whole(run, 500)
     assert after[: len(before)].tobytes() == before.tobytes()
     summary = json.loads((run / "summary.json").read_text())
-    assert (summary["steps"], summary["updates"]) == (len(after), 4 * (len(after) - 200))
+    assert (summary["steps"], summary["updates"]) == (len(after), 2 * (len(after) - 100))
 
 
 def test_children_end_when_their_supervisor_is_killed(tmp_path):
@@ -166,7 +177,8 @@ def test_ctrl_c_stops_in_order_and_the_run_can_be_resumed(tmp_path):
     finished(process)
     run = tmp_path / "run"
     assert not list((run / "rollouts").glob("*.part"))
-    assert load_checkpoint(run / "checkpoints")[1].steps == len(read_run(run / "rollouts"))
+    # Steps that the logger acknowledged after the learner stopped stay in the log: a resumed run begins with them.
+    assert load_checkpoint(run / "checkpoints")[1].steps <= len(require_whole(run, 200))
 
 
 def weights(run: Path) -> bytes:
@@ -174,16 +186,15 @@ def weights(run: Path) -> bytes:
 
 
 def test_deterministic_runs_are_identical_and_a_resumed_one_equals_an_uninterrupted_one(tmp_path):
-    arguments = ("--deterministic", "--train.total-steps", "1100")
+    arguments = ("--deterministic", "--train.total-steps", "700")
     for name in ("first", "second"):
         finished(train(tmp_path, name, *arguments))
     assert weights(tmp_path / "first") == weights(tmp_path / "second")
     records = read_run(tmp_path / "first" / "rollouts")
-    assert len(records) == 1100
+    assert len(records) == 700
     assert read_run(tmp_path / "second" / "rollouts").tobytes() == records.tobytes()
     process = train(tmp_path, "killed", *arguments)
-    wait_for(lambda: checkpoint_steps(tmp_path / "killed") >= 500, process)
-    sleep_s(0.5)
+    wait_for(lambda: checkpoint_steps(tmp_path / "killed") >= 300, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     finished(train(tmp_path, "killed", "--resume", "--deterministic", config=False))

@@ -26,9 +26,17 @@ def state(motors: object = 2.0, roll: float = 0.0, pitch: float = 0.0, yaw: floa
     env.reset(seed=0)
     joints = env.motion.robot.read().joints
     cr, sr, cp, sp, cy, sy = (f(a) for a in (roll, pitch, yaw) for f in (np.cos, np.sin))
-    rotation = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]]) @ np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]]) @ np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
+    rotation = (
+        np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
+        @ np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
+        @ np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
+    )
     moved = type(joints)(0.0, frozen_array(np.broadcast_to(motors, 8)), joints.velocity_rad_s, joints.age_s, joints.torque_nm)
-    return RobotState(moved, ImuState(frozen_array(rotation), frozen_array([0.5, -0.5, 1.0]), 0.0), TrackedPose(frozen_array(position), frozen_array(np.zeros(3)), 0.0))
+    return RobotState(
+        moved,
+        ImuState(frozen_array(rotation), frozen_array([0.5, -0.5, 1.0]), 0.0),
+        TrackedPose(frozen_array(position), frozen_array(np.zeros(3)), 0.0),
+    )
 
 
 def test_gymnasium_accepts_the_environment():

@@ -46,9 +46,7 @@ class Rings:
 @pytest.fixture
 def rings() -> Iterator[Rings]:
     name = f"fetlock-test-{uuid.uuid4().hex[:12]}"
-    made = Rings(
-        Ring.create(f"{name}-s", STEP, 4096), Ring.create(f"{name}-b", BUS, 8192), Counters.create(f"{name}-c", FIELDS)
-    )
+    made = Rings(Ring.create(f"{name}-s", STEP, 4096), Ring.create(f"{name}-b", BUS, 8192), Counters.create(f"{name}-c", FIELDS))
     yield made
     for piece in (made.steps, made.bus, made.counters):
         piece.close()

@@ -12,7 +12,16 @@ from policy.layout import PolicyLayout
 from policy.snapshot import Policy, PolicyConfig, save_policy
 from robot.clock import monotonic_s, sleep_s
 from training.env import RobotEnv
-from training.evaluation import Evaluation, Mark, append_evaluation, marks_in_a_row, read_evaluations, run_episode, summarise, write_evaluations
+from training.evaluation import (
+    Evaluation,
+    Mark,
+    append_evaluation,
+    marks_in_a_row,
+    read_evaluations,
+    run_episode,
+    summarise,
+    write_evaluations,
+)
 from training.link import Link, LinkShape
 from training.transport import Weights
 

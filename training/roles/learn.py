@@ -24,7 +24,7 @@ _NICE_REALTIME = 19
 _log = logging.getLogger(__name__)
 
 
-def _spare_cores() -> int:
+def spare_cores() -> int:
     """Return the cores that the learner may fill: all but the collector's. OpenMP threads that spin beside a busy core cost a hundredfold."""
     return max(1, len(os.sched_getaffinity(0)) - 1)
 
@@ -39,11 +39,16 @@ def learn(
     link = Link.attach(shape)
     counters = link.counters
     torch.set_num_interop_threads(1)
-    torch.set_num_threads(train.learner_threads or _spare_cores())
+    torch.set_num_threads(train.learner_threads or spare_cores())
     learner = Learner(layout, sac, train, seed, compiled=train.compile != "never")
     start_s = monotonic_s()
     compiled = train.compile != "never" and learner.warm_up(required=train.compile == "always")
-    _log.info("learning with %d threads, %s, ready in %.1f s", torch.get_num_threads(), "compiled" if compiled else "eager", monotonic_s() - start_s)
+    _log.info(
+        "learning with %d threads, %s, ready in %.1f s",
+        torch.get_num_threads(),
+        "compiled" if compiled else "eager",
+        monotonic_s() - start_s,
+    )
     session = Session(learner, link, contract, folder, config_sha, train.evaluate_every, train.checkpoint_every)
     session.restore()
     if not counters.get("started_s"):
@@ -56,6 +61,8 @@ def learn(
                 sleep_s(_IDLE_S)
             if session.offer_candidate():
                 counters.set("offered", link.candidate.version)
+            if session.finished:
+                counters.set("learner_done", 1)
             session.write_scalars()
             if session.checkpoint_due():
                 session.checkpoint()
