@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-_ROOT = Path(__file__).resolve().parent.parent
+from fetlock.revision import revision
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Report:
             "unit": self.unit,
             "seeds": list(self.seeds),
             "machine": machine(),
-            "commit": commit(),
+            "commit": revision(),
             "details": dict(self.details),
         }
         return json.dumps(record, allow_nan=False)
@@ -70,19 +69,6 @@ def machine() -> dict[str, JsonValue]:
         "python": platform.python_version(),
         "torch": _torch_version(),
     }
-
-
-def commit() -> str:
-    """Return the commit of the checkout, with "-dirty" after it where a file differs or is not committed; "unknown" outside git."""
-    try:
-        head = _git("rev-parse", "--short=12", "HEAD")
-        return f"{head}-dirty" if _git("status", "--porcelain") else head
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _cpu_model() -> str:

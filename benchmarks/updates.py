@@ -2,8 +2,9 @@
 
     ./run bench updates [--threads 1] [--seconds 3] [--repeats 3]
 
-One update is one step of both critics, of the actor and of the temperature on a batch of 256 (2 x 256 networks, observation 36, action 8), sampling
-included: the actor is updated every time, as the peers do by default. The rule for robots (actor every 4th time) is reported beside it.
+One update is one step of both critics, of the actor and of the temperature on a batch of 256 (2 x 256 networks, observation 36, action 8),
+sampling included: the actor is updated every time, as the peers do by default. The rule for robots (actor every 4th time) is reported
+beside it.
 """
 
 from __future__ import annotations

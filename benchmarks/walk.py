@@ -3,10 +3,10 @@
     ./run bench walk [--seeds 0 1 2] [--sides fetlock stable-baselines3] [--peer-steps 120000] [--peer-threads 2] [--out docs/results]
 
 The mark: mean forward speed of at least 0.6 m/s and no fall in 10 evaluation episodes of 10 s, held over three evaluations in a row; the
-figure is the step, and the second, of the third. Evaluation episodes start from the same poses for both and take no time of the peer's clock;
-ours run in a process of their own while training goes on, so their cost is in our seconds. Ours is evaluated every 1,000 steps; the peer, ten
-times slower, every 5,000. Seeds run in sequence. With `--out`, finished seeds are kept in walk.json and a later call adds to them or replaces
-them, so that a benchmark of hours can be run in parts.
+figure is the step, and the second, of the third. Evaluation episodes start from the same poses for both and take no time of the peer's
+clock; ours run in a process of their own while training goes on, so their cost is in our seconds. Ours is evaluated every 1,000 steps; the
+peer, ten times slower, every 5,000. Seeds run in sequence. With `--out`, finished seeds are kept in walk.json and a later call adds to
+them or replaces them, so that a benchmark of hours can be run in parts.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ import matplotlib as mpl
 import numpy as np
 from pydantic import JsonValue
 
-from benchmarks.report import Report, commit
+from benchmarks.report import Report
 from fetlock.environments import minitaur_walk
+from fetlock.revision import revision
 from robot.clock import monotonic_s, process_cpu_s
 from robot.errors import FetlockError
 from training.evaluation import Evaluation, Mark, marks_in_a_row, read_evaluations, run_episode, summarise
@@ -83,7 +84,7 @@ def _train_ours(seed: int, folder: Path) -> Training:
     summary = json.loads((folder / name / "summary.json").read_text())
     evaluations = read_evaluations(folder / name / "evaluations.jsonl")
     threads = int(summary["learner_threads"])
-    return Training("fetlock", seed, *_reached(evaluations), None, threads, commit(), int(summary["training_falls"]), evaluations)
+    return Training("fetlock", seed, *_reached(evaluations), None, threads, revision(), int(summary["training_falls"]), evaluations)
 
 
 def train_peer(seed: int, steps: int, threads: int | None) -> Training:
@@ -117,7 +118,8 @@ def train_peer(seed: int, steps: int, threads: int | None) -> Training:
             break
     env.close()
     judge.close()
-    return Training("stable-baselines3", seed, *_reached(evaluations), reached_cpu_s, torch.get_num_threads(), commit(), falls, evaluations)
+    threads = torch.get_num_threads()
+    return Training("stable-baselines3", seed, *_reached(evaluations), reached_cpu_s, threads, revision(), falls, evaluations)
 
 
 class _FallCounter:

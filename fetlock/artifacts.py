@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import JsonValue
 from fetlock.build import contract_of, make_env
 from fetlock.config import RunConfig
 from fetlock.plots import plot_runs
+from fetlock.revision import revision
 from fetlock.video import Film
 from policy.acting import NumpyActor
 from policy.snapshot import load_policy
@@ -24,9 +26,24 @@ from training.roles.learn import spare_cores
 from training.rollout_log import read_run
 
 
-def finish_run(folder: Path, config: RunConfig, *, seconds: float, restarts: dict[str, int], video: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class LoopFigures:
+    """What the control loops counted since the run was started or resumed.
+
+    Attributes:
+        restarts: Of each process.
+        missed: Bus ticks skipped.
+        lost: Records that found no room, because the logger was too slow or its disk full.
+    """
+
+    restarts: dict[str, int]
+    missed: int
+    lost: int
+
+
+def finish_run(folder: Path, config: RunConfig, *, seconds: float, loop: LoopFigures, video: bool) -> None:
     """Write the run's artifacts and print where they are; an artifact that fails is named and does not cost the others."""
-    summary = summarise_run(folder, config, seconds=seconds, restarts=restarts)
+    summary = summarise_run(folder, config, seconds=seconds, loop=loop)
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     sys.stdout.write(f"{folder}: {_sentence(summary)}\n")
     _attempt("curves.png", lambda: plot_runs([folder], folder / "curves.png"))
@@ -34,7 +51,7 @@ def finish_run(folder: Path, config: RunConfig, *, seconds: float, restarts: dic
         _attempt("walk.mp4", lambda: film(folder / "policy", config, folder / "walk.mp4"))
 
 
-def summarise_run(folder: Path, config: RunConfig, *, seconds: float, restarts: dict[str, int]) -> dict[str, JsonValue]:
+def summarise_run(folder: Path, config: RunConfig, *, seconds: float, loop: LoopFigures) -> dict[str, JsonValue]:
     """Reduce a run to its figures: learning from the evaluations, timing and interventions from the log."""
     steps = read_run(folder / "rollouts")
     evaluations = read_evaluations(folder / "evaluations.jsonl")
@@ -59,7 +76,10 @@ def summarise_run(folder: Path, config: RunConfig, *, seconds: float, restarts: 
         "evaluations": len(evaluations),
         "lateness_ms": {name: round(float(np.percentile(lateness_ms, q)), 3) for name, q in (("p50", 50), ("p99", 99), ("p99.9", 99.9))},
         "interventions_share": round(clipped, 5),
-        "restarts": dict(restarts),
+        "missed_ticks": loop.missed,
+        "lost_records": loop.lost,
+        "restarts": dict(loop.restarts),
+        "revision": revision(),
         "learner_threads": config.train.learner_threads or spare_cores(),
         "seed": config.seed,
     }

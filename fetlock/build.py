@@ -47,6 +47,7 @@ def make_env(config: RunConfig, *, realtime: bool = False, render_mode: str | No
         robot.close,
         config.task.time_limit_steps,
         timing=TickStatistics() if real is None else real.statistics,
+        skip_to=simulation.clock.skip_to,
         camera=simulation.camera,
         render_mode=render_mode,
     )

@@ -52,9 +52,9 @@ class Figures:
     def line(self) -> str:
         """One line of text."""
         return (
-            f"{self.phase}: {self.steps}/{self.total} steps, return {self.episode_return:.0f}, speed {self.measure:.2f} m/s, falls {self.falls}, "
-            f"{self.updates_per_s:.0f} updates/s, ratio {self.ratio:.2f}, late {self.lateness_ms:.2f} ms, missed {self.missed}, "
-            f"marks {self.marks} in {self.evaluations} evaluations, left {self.left}"
+            f"{self.phase}: {self.steps}/{self.total} steps, return {self.episode_return:.0f}, speed {self.measure:.2f} m/s, "
+            f"falls {self.falls}, {self.updates_per_s:.0f} updates/s, ratio {self.ratio:.2f}, late {self.lateness_ms:.2f} ms, "
+            f"missed {self.missed}, marks {self.marks} in {self.evaluations} evaluations, left {self.left}"
         )
 
 
@@ -88,8 +88,8 @@ class Gauge:
             falls=int(counters.get("falls")),
             evaluations=int(counters.get("evaluations")),
             marks=int(counters.get("marks")),
-            missed=sum(int(counters.get(f"missed_{i}")) for i in range(self._collectors)),
-            lateness_ms=1e3 * counters.get("lateness_s"),
+            missed=self._link.total("missed"),
+            lateness_ms=1e3 * max(counters.get(f"lateness_s_{i}") for i in range(self._collectors)),
             phase="training" if counters.get("learner_ready") else "compiling",
         )
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from types import FrameType
 
 from fetlock.arguments import VerbParser
-from fetlock.artifacts import finish_run
+from fetlock.artifacts import LoopFigures, finish_run
 from fetlock.build import contract_of, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
 from fetlock.progress import Gauge, Progress
+from fetlock.revision import revision
 from policy.layout import PolicyLayout
 from robot.clock import monotonic_s, sleep_s, wall_datetime
 from robot.errors import UsageError
@@ -27,6 +28,7 @@ from training.roles.record import record
 from training.rollout_log import RunMetadata, recover, stream_positions
 from training.runs import RunFolder
 from training.supervisor import Role, Supervisor
+from training.transport import sweep
 
 # How often the supervisor looks at its children and the counters.
 _POLL_S = 0.1
@@ -52,8 +54,8 @@ def run(argv: list[str]) -> int:
     with opened as folder:
         start_s = monotonic_s()
         train = _train_in_one_process if options.deterministic else _train_in_processes
-        restarts = train(folder, config)
-        finish_run(folder.path, config, seconds=monotonic_s() - start_s, restarts=restarts, video=not options.no_video)
+        loop = train(folder, config)
+        finish_run(folder.path, config, seconds=monotonic_s() - start_s, loop=loop, video=not options.no_video)
     return 0
 
 
@@ -70,6 +72,7 @@ def _layout(config: RunConfig) -> tuple[PolicyLayout, int]:
 def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout, joints: int) -> Iterator[tuple[LinkShape, Link]]:
     """Create the run's shared memory with streams that begin behind its log."""
     collectors = config.train.collectors
+    sweep(r"fetlock-([0-9]+)-[a-z0-9]+")
     shape = LinkShape(
         f"fetlock-{os.getpid()}", collectors, len(layout.observation_names), len(layout.action_names), joints, layout.vector_size
     )
@@ -82,8 +85,8 @@ def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout, joints: 
         link.unlink()
 
 
-def _train_in_processes(folder: RunFolder, config: RunConfig) -> dict[str, int]:
-    """Run the processes of `docs/architecture.md` until the run is over; return how often each was restarted."""
+def _train_in_processes(folder: RunFolder, config: RunConfig) -> LoopFigures:
+    """Run the processes of `docs/architecture.md` until the run is over."""
     # One thread per process for NumPy: a second one that waits for its turn delays the control loop.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     layout, joints = _layout(config)
@@ -104,7 +107,7 @@ def _train_in_processes(folder: RunFolder, config: RunConfig) -> dict[str, int]:
                 link.counters.set("stop", 1)
                 supervisor.join()
         sys.stderr.write(gauge.read().line() + "\n")
-        return supervisor.restarts
+        return LoopFigures(supervisor.restarts, link.total("missed"), link.total("lost"))
 
 
 def _roles(folder: RunFolder, config: RunConfig, layout: PolicyLayout, contract: Contract, shape: LinkShape) -> list[Role]:
@@ -132,7 +135,7 @@ def _learn(shape: LinkShape, layout: PolicyLayout, config: RunConfig, contract: 
 
 
 def _metadata(folder: RunFolder, config: RunConfig) -> RunMetadata:
-    return RunMetadata(config_sha=folder.config_sha, robot=config.robot.kind, seed=config.seed)
+    return RunMetadata(config_sha=folder.config_sha, robot=config.robot.kind, seed=config.seed, revision=revision())
 
 
 def _over(link: Link, config: RunConfig) -> bool:
@@ -161,7 +164,7 @@ def _stop_on_signals(link: Link) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _train_in_one_process(folder: RunFolder, config: RunConfig) -> dict[str, int]:
+def _train_in_one_process(folder: RunFolder, config: RunConfig) -> LoopFigures:
     """Run everything in this process, bit-reproducible."""
     from training.checkpoint import load_checkpoint
     from training.deterministic import make_deterministic_learner, run_deterministic
@@ -195,4 +198,4 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig) -> dict[str, int
             logger.close()
             env.close()
             judged.close()
-    return {}
+    return LoopFigures({}, 0, 0)

@@ -1,7 +1,7 @@
 """Acting at batch 1: the same actor in NumPy and in TorchScript, and the choice between them by measurement.
 
-One policy tick of a robot evaluates one observation. Dispatching torch operations costs more than the 0.1 MFLOP that they do: NumPy takes 7-9 us,
-frozen TorchScript 12 us, eager torch 24 us (docs/learning.md), but hardware differs, so `fastest` measures where it runs.
+One policy tick of a robot evaluates one observation. Dispatching torch operations costs more than the 0.1 MFLOP that they do: NumPy takes
+7-9 us, frozen TorchScript 12 us, eager torch 24 us (docs/learning.md), but hardware differs, so `fastest` measures where it runs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The squashed Gaussian actor of SAC: observation -> action in [-1, 1].
 
-Haarnoja et al. 2018, arXiv 1812.05905, appendix C. Networks are pure functions of a dictionary of tensors: the same parameters are trained by
-torch, flattened into one vector for the collectors and evaluated by NumPy at batch 1.
+Haarnoja et al. 2018, arXiv 1812.05905, appendix C. Networks are pure functions of a dictionary of tensors: the same parameters are trained
+by torch, flattened into one vector for the collectors and evaluated by NumPy at batch 1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def linear_parameters(shape: tuple[int, ...], fan_in: int, generator: torch.Gene
 
 
 def actor_parameters(observation: int, action: int, hidden: tuple[int, ...], generator: torch.Generator) -> Parameters:
-    """Create the actor's parameters: weight_i (in, out) and bias_i (out,); the last layer gives mean and log standard deviation (2 action,)."""
+    """Create the parameters: weight_i (in, out) and bias_i (out,); the last layer gives mean and log standard deviation, (2 action,)."""
     sizes = (observation, *hidden, 2 * action)
     parameters: Parameters = {}
     for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):

@@ -21,9 +21,9 @@ _REJECTIONS_IN_A_SECOND = 5
 class GuardedRobot:
     """Filters every command at the bus rate before the robot sees it, and reports what it changed.
 
-    The memory of the chain is seeded from the measured pose at the first write and after `reseed`, so that the first emission differs from the
-    pose by at most one step. After three rejected commands in a row, or five within a second, the guard enters HOLD: the robot is stopped and
-    commands are ignored until `reseed`.
+    The memory of the chain is seeded from the measured pose at the first write and after `reseed`, so that the first emission differs from
+    the pose by at most one step. After three rejected commands in a row, or five within a second, the guard enters HOLD: the robot is
+    stopped and commands are ignored until `reseed`.
 
     Args:
         robot: The robot to guard; nobody else may hold it.

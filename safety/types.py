@@ -11,8 +11,8 @@ from robot.types import Command, FloatArray
 class Reason(IntFlag):
     """Stages that changed a command; the mask is written to the rollout log, so a bit never changes its meaning.
 
-    Bits are numbered in the order of the chain: 0 envelope, 1 not finite, 2 coupled joints, 3 low-pass, 4 tracking, 5 rate, 6 box, 7 current and
-    heat, 8 quantise, 16 hold. Those listed here are the ones that exist.
+    Bits are numbered in the order of the chain: 0 envelope, 1 not finite, 2 coupled joints, 3 low-pass, 4 tracking, 5 rate, 6 box, 7
+    current and heat, 8 quantise, 16 hold. Those listed here are the ones that exist.
     """
 
     NONE = 0

@@ -19,6 +19,10 @@ class SimulatedClock:
     def now_s(self) -> float:
         return self._robot.now_s
 
+    def skip_to(self, now_s: float) -> None:
+        """Move simulated time on to `now_s`, s, with the world as it is; a time that has passed changes nothing."""
+        self._robot.skip_to(now_s)
+
     def wait(self) -> float:
         """Step the physics by one period; the slack is 0: simulated time is never late. Raises ClosedError once the robot is closed."""
         self._robot.advance()

@@ -128,8 +128,8 @@ class SimulatedMinitaur:
                 break
         else:
             raise RobotError(
-                f"the simulated robot does not stand after {_START_ATTEMPTS} resets (cosine of its tilt {cosine:.3f}, needed {_UPRIGHT_COSINE}): "
-                "use a gentler ground, narrower randomisation or a smaller start_pose_noise_rad"
+                f"the simulated robot does not stand after {_START_ATTEMPTS} resets (cosine of its tilt {cosine:.3f}, "
+                f"needed {_UPRIGHT_COSINE}): use a gentler ground, narrower randomisation or a smaller start_pose_noise_rad"
             )
         self._sensors = Sensors(self.config.noise, parameters.noise_seed, physics.step, physics.step_s, parameters.battery_v)
         physics.begin_delays(parameters.control_latency_s, parameters.sensing_latency_s)
@@ -160,6 +160,15 @@ class SimulatedMinitaur:
         if not (np.isfinite(force_world_n).all() and 0.0 < duration_s < float("inf")):
             raise UsageError(f"a push needs a finite force and a positive, finite duration: got {force_world_n} N for {duration_s} s")
         self._physics.push(force_world_n, round(duration_s / self._physics.step_s))
+
+    def skip_to(self, now_s: float) -> None:
+        """Let the time be `now_s` or later without moving physics, so that a log goes on behind an earlier process. For use before a reset.
+
+        Raises:
+            ClosedError: After `close`.
+        """
+        self._require_open()
+        self._physics.step = max(self._physics.step, round(now_s / self._physics.step_s))
 
     def advance(self) -> None:
         """Move physics on by one bus period. Only a clock calls it.

@@ -1,4 +1,4 @@
-"""A robot without physics whose joints are where they were told to be: for the laws of what stands around a robot, never for a robot's own."""
+"""A robot without physics, its joints where they were told to be: for the laws of what stands around a robot, never for its own."""
 
 from __future__ import annotations
 

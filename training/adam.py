@@ -1,4 +1,4 @@
-"""Adam as a function over dictionaries of tensors, so that it compiles into one graph with the gradients (Kingma and Ba, arXiv 1412.6980)."""
+"""Adam as a function over dictionaries of tensors, compiled into one graph with the gradients (Kingma and Ba, arXiv 1412.6980)."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -15,6 +16,9 @@ from training.env import RobotEnv, StepResult
 from training.records import bus_dtype, step_dtype
 
 Record = NDArray[np.void]
+
+# From the whole second of an episode's last step to the next episode: more than a policy tick and the delays, at most 0.2 s, take.
+_EPISODE_GAP_S = 2.0
 
 
 class Stream(Protocol):
@@ -47,6 +51,13 @@ class Collector:
         seed: Of the run.
         index: Of this collector.
         episode: Number of its first episode.
+        stamp_s: Of the newest step that an earlier collector of this index recorded, 0 if there was none.
+
+    Attributes:
+        episode: Number of the present episode, or of the next one between episodes.
+        stamp_s: Of the newest step.
+        lateness_s: Worst of the present or the newest episode.
+        lost: Records that found no room in their stream.
     """
 
     def __init__(
@@ -59,6 +70,7 @@ class Collector:
         seed: int,
         index: int,
         episode: int,
+        stamp_s: float = 0.0,
     ) -> None:
         self._env = env
         self._actor = actor
@@ -75,6 +87,9 @@ class Collector:
         self._noise_size = actions
         self._version: int | None = None
         self.episode = episode
+        self.stamp_s = stamp_s
+        self.lateness_s = 0.0
+        self.lost = 0
 
     @property
     def between_episodes(self) -> bool:
@@ -94,8 +109,10 @@ class Collector:
         """
         if self._observation is None:
             self._rng = episode_rng(self._seed, self._index, self.episode)
-            self._observation = self._env.begin(self._rng)
+            # A whole second behind everything recorded: simulated time is the same whether or not the process was a new one.
+            self._observation = self._env.begin(self._rng, math.floor(self.stamp_s) + _EPISODE_GAP_S)
             self._step = 0
+            self.lateness_s = 0.0
         observation = self._observation
         action = self._action(observation, explore=explore)
         result = self._env.advance(action)
@@ -123,8 +140,9 @@ class Collector:
         record["policy_version"] = version
         record["bus_first"] = first
         record["bus_last"] = first + len(result.ticks) - 1
-        record["stamp_s"] = result.ticks[0].state.joints.stamp_s
-        record["lateness_s"] = self._env.timing.take_worst_lateness_s()
+        record["stamp_s"] = self.stamp_s = result.ticks[0].state.joints.stamp_s
+        record["lateness_s"] = lateness_s = self._env.timing.take_worst_lateness_s()
+        self.lateness_s = max(self.lateness_s, lateness_s)
         record["observation"] = observation
         record["action"] = action
         record["applied_action"] = result.applied_action
@@ -135,7 +153,7 @@ class Collector:
         record["truncated"] = result.truncated
         record["filter_mask"] = int(result.reasons)
         record["mode"] = int(result.mode)
-        self._steps.append(self._record)
+        self.lost += not self._steps.append(self._record)
 
     def _append_bus(self, ticks: Sequence[BusTick]) -> None:
         for tick in ticks:
@@ -144,7 +162,7 @@ class Collector:
             record["sequence"] = self._bus.head
             record["episode"] = self.episode
             record["collector"] = self._index
-            self._bus.append(self._bus_record)
+            self.lost += not self._bus.append(self._bus_record)
 
 
 def fill_bus_record(record: Record, tick: BusTick) -> None:

@@ -1,7 +1,7 @@
 """The update-to-data ratio as a contract: so many updates of the critics for each environment step, no fewer and no more.
 
-It throttles the learner always; in a fast simulation it throttles the collectors as well, so that a run at 900 steps/s does not outrun a learner
-that digests 50; a robot in real time is never throttled: its learner catches up, or reports the ratio that it reaches.
+It throttles the learner always; in a fast simulation it throttles the collectors as well, so that a run at 900 steps/s does not outrun a
+learner that digests 50; a robot in real time is never throttled: its learner catches up, or reports the ratio that it reaches.
 """
 
 from __future__ import annotations

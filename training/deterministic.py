@@ -1,8 +1,8 @@
-"""A run in one process: the same collector, logger, learner and evaluator over the same rings, one after the other, so that every bit repeats.
+"""A run in one process: the same collector, logger, learner and evaluator over the same rings, in turns, so that every bit repeats.
 
-Back ends are pinned: NumPy for acting, eager float32 in one thread for learning. Checkpoints fall on episode ends, where nothing is under way, and
-every random number comes from the seed and an episode's number or from a generator that the checkpoint holds: a resumed run equals an
-uninterrupted one.
+Back ends are pinned: NumPy for acting, eager float32 in one thread for learning. Checkpoints fall on episode ends, where nothing is under
+way, and every random number comes from the seed and an episode's number or from a generator that the checkpoint holds: a resumed run
+equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ def run_deterministic(
     seed: int,
     each_step: Callable[[], bool],
 ) -> None:
-    """Collect a step, log it, learn from it; evaluate and checkpoint where they fall due; until the run is finished or `each_step` is False."""
+    """Collect, log and learn from step after step, evaluate and checkpoint where due, until the run is finished or `each_step` is False."""
     session = Session(learner, link, contract, folder, config_sha, train.evaluate_every, train.checkpoint_every)
     session.restore()
     episode = int(link.counters.get("episode_0"))
-    collector = Collector(env, NumpyActor(learner.layout), link.steps[0], link.bus[0], seed=seed, index=0, episode=episode)
+    stamp_s = link.counters.get("stamp_s_0")
+    collector = Collector(env, NumpyActor(learner.layout), link.steps[0], link.bus[0], seed=seed, index=0, episode=episode, stamp_s=stamp_s)
     feed = WeightFeed(link.weights, collector)
     try:
         while not session.finished and each_step():

@@ -52,7 +52,8 @@ class StepResult:
 class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory]):
     """Gymnasium environment over a guarded robot.
 
-    Observation: Box (o,), float32. Action: Box (a,), float32, in [-1, 1]; values outside are clipped by the task, NaN is rejected by the guard.
+    Observation: Box (o,), float32. Action: Box (a,), float32, in [-1, 1]; values outside are clipped by the task, NaN is rejected by the
+    guard.
 
     Args:
         motion: The guarded robot with its clock.
@@ -61,6 +62,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         close: Releases the robot.
         time_limit_steps: Steps after which an episode is truncated.
         timing: What the loop's real-time clock counts; stays at 0 where no clock is real.
+        skip_to: Moves a simulated clock on to a time, s; does nothing where time is real.
         camera: For `rgb_array`, made when first needed.
         render_mode: None or "rgb_array".
     """
@@ -75,6 +77,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         close: Callable[[], None],
         time_limit_steps: int,
         timing: TickStatistics | None = None,
+        skip_to: Callable[[float], None] = lambda _: None,
         camera: Callable[[], Camera] | None = None,
         render_mode: str | None = None,
     ) -> None:
@@ -91,6 +94,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         self.action_space = spaces.Box(-1.0, 1.0, (len(task.action_names),), np.float32)
         self._reset = reset
         self._close = close
+        self._skip_to = skip_to
         self._make_camera = camera
         self._camera: Camera | None = None
         self._state: RobotState | None = None
@@ -101,8 +105,9 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         super().reset(seed=seed)
         return self.begin(self.np_random), {}
 
-    def begin(self, rng: np.random.Generator) -> Observation:
-        """Start an episode, drawing from `rng`; return the first observation, shape (o,)."""
+    def begin(self, rng: np.random.Generator, not_before_s: float = 0.0) -> Observation:
+        """Start an episode drawn from `rng`, simulated time at `not_before_s` or later; return the first observation, shape (o,)."""
+        self._skip_to(not_before_s)
         self._reset(rng)
         self._state = self.motion.robot.read()
         self._steps = 0

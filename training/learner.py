@@ -70,7 +70,8 @@ class Learner:
     def warm_up(self, *, required: bool = False) -> bool:
         """Compile the updates on throw-away data, leaving state and random numbers as they were; return whether they are compiled.
 
-        On any failure of the compiler (it needs g++ at run time) the learner goes on eagerly, about half as fast, unless that is `required`.
+        On any failure of the compiler (it needs g++ at run time) the learner goes on eagerly, about half as fast, unless that is
+        `required`.
 
         Raises:
             UsageError: If compiling is required and fails.

@@ -33,11 +33,10 @@ _RUN_FIELDS = (
     "log_error",
     "return",
     "measure",
-    "lateness_s",
     "started_s",
 )
 # ... and for each collector.
-_COLLECTOR_FIELDS = ("episode", "missed", "lost", "adopted", "refused")
+_COLLECTOR_FIELDS = ("episode", "stamp_s", "lateness_s", "missed", "lost", "adopted", "refused")
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,7 @@ class Link:
         counters = Counters.create(f"{shape.prefix}-n", _fields(shape.collectors))
         for i, start in enumerate(starts):
             counters.set(f"episode_{i}", start.episode)
+            counters.set(f"stamp_s_{i}", start.stamp_s)
         return cls(steps, ticks, weights, candidate, counters)
 
     @classmethod
@@ -86,6 +86,10 @@ class Link:
             WeightSlot.attach(f"{shape.prefix}-c", shape.vector),
             Counters.attach(f"{shape.prefix}-n", _fields(shape.collectors)),
         )
+
+    def total(self, field: str) -> int:
+        """Return the sum of a collector's counter over all collectors."""
+        return sum(int(self.counters.get(f"{field}_{i}")) for i in range(len(self.steps)))
 
     @property
     def collected(self) -> int:

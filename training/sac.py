@@ -1,7 +1,7 @@
 """Soft Actor-Critic (Haarnoja et al. 2018, arXiv 1812.05905), in one file: losses as pure functions, then one update in place.
 
-Options that make it sample-efficient: several updates a step, LayerNorm or dropout critics (DroQ, arXiv 2110.02034), an ensemble with a random
-subset for the target (REDQ, arXiv 2101.05982), the actor updated every n-th time.
+Options that make it sample-efficient: several updates a step, LayerNorm or dropout critics (DroQ, arXiv 2110.02034), an ensemble with a
+random subset for the target (REDQ, arXiv 2101.05982), the actor updated every n-th time.
 """
 
 from __future__ import annotations
@@ -105,9 +105,10 @@ def critic_loss(
     subset: Tensor,
     config: SacConfig,
 ) -> tuple[Tensor, Tensor]:
-    """Soft Bellman residual, equations 5 and 3: J(Q) = E[1/2 (Q(s,a) - r - gamma (1 - terminated) (min Q'(s',a') - alpha log pi(a'|s')))^2].
+    """Equations 5 and 3: J(Q) = E[1/2 (Q(s,a) - r - gamma (1 - terminated) (min Q'(s',a') - alpha log pi(a'|s')))^2].
 
-    Summed over the critics. `noise` (batch, action) draws a'; `subset` (m,) names the target critics of the minimum. Returns loss and mean Q.
+    Summed over the critics. `noise` (batch, action) draws a'; `subset` (m,) names the target critics of the minimum. Returns loss and mean
+    Q.
     """
     dropout = config.network.critic_dropout
     next_action, next_log_density = sample_action(actor, batch.next_observation, noise)
@@ -123,7 +124,7 @@ def critic_loss(
 def actor_loss(
     actor: Parameters, critic: Parameters, temperature: Tensor, observation: Tensor, noise: Tensor, config: SacConfig
 ) -> tuple[Tensor, Tensor]:
-    """Equation 9: J(pi) = E[alpha log pi(a|s) - Q(s, a)], Q the minimum of two critics, the mean of a larger ensemble (REDQ). Returns loss and entropy."""
+    """Equation 9: J(pi) = E[alpha log pi(a|s) - Q(s, a)], Q the minimum of two critics, REDQ the mean. Returns loss, entropy."""
     action, log_density = sample_action(actor, observation, noise)
     values = action_values(critic, observation, action, config.network.critic_dropout)
     value = values.amin(0) if config.network.critics <= 2 else values.mean(0)

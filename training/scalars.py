@@ -22,7 +22,7 @@ class Scalars:
     """Writes the events of one run into `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder))
         self._episodes: deque[EpisodeSummary] = deque(maxlen=_WINDOW)
 
     def episodes(self, summaries: list[EpisodeSummary]) -> None:
@@ -59,11 +59,11 @@ class Scalars:
 
     def flush(self) -> None:
         """Hand everything to the kernel."""
-        self._writer.flush()  # type: ignore[no-untyped-call]
+        self._writer.flush()
 
     def close(self) -> None:
         """Finish the file."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
     def _scalar(self, tag: str, value: float, steps: int) -> None:
-        self._writer.add_scalar(tag, value, steps)  # type: ignore[no-untyped-call]
+        self._writer.add_scalar(tag, value, steps)

@@ -131,7 +131,7 @@ class Session:
         return True
 
     def offer_candidate(self) -> bool:
-        """Hand the present policy to the evaluator if it stands `evaluate_every` steps further or is the run's last; return whether it did."""
+        """Hand the present policy to the evaluator if it is `evaluate_every` steps further or the run's last; return whether it did."""
         steps = self._learned
         further = steps // self._evaluate_every > self._candidate_at // self._evaluate_every
         last = self.finished and steps > self._candidate_at
@@ -191,7 +191,8 @@ class Session:
 
     def _from_log(self, collector: int, start: int) -> NDArray[np.void]:
         steps = read_run(self._folder / "rollouts")
-        return steps[(steps["collector"] == collector) & (steps["sequence"] >= start)]
+        own: NDArray[np.void] = steps[(steps["collector"] == collector) & (steps["sequence"] >= start)]
+        return own
 
     def _publish(self) -> None:
         self._link.weights.publish(self._version, self.learner.vector(), self._learned, self.learner.updates)

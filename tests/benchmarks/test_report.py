@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.__main__ import find, main, names
 from benchmarks.loop import main as loop
-from benchmarks.report import Report, commit
+from benchmarks.report import Report
+from fetlock.revision import revision
 from robot.errors import UsageError
 
 KEYS = {"bench", "ours", "peer", "limit", "ratio", "unit", "seeds", "machine", "commit", "details"}
@@ -43,7 +44,7 @@ def test_a_figure_that_is_not_finite_is_no_report(figure: float) -> None:
 
 
 def test_the_commit_says_when_the_tree_differs_from_it() -> None:
-    assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?|unknown", commit())
+    assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?|unknown", revision())
 
 
 def test_an_unknown_name_is_refused_with_the_valid_names_and_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

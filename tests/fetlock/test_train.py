@@ -76,7 +76,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 def role_of(pid: int) -> str:
     """Name the role of a child by the log file that its output goes to."""
-    return Path(os.readlink(f"/proc/{pid}/fd/2")).stem
+    return Path(f"/proc/{pid}/fd/2").readlink().stem
 
 
 def kill_role(process: subprocess.Popen[str], role: str) -> None:
@@ -153,7 +153,7 @@ def test_everything_killed_and_resumed_loses_and_doubles_no_acknowledged_step(tm
 def test_children_end_when_their_supervisor_is_killed(tmp_path):
     process = train(tmp_path, "run", "--train.total-steps", "100000")
     wait_for(lambda: checkpoint_steps(tmp_path / "run") >= 200, process)
-    orphans = [pid for pid in children(process)]
+    orphans = children(process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     deadline_s = monotonic_s() + 30.0

@@ -174,8 +174,9 @@ def test_a_log_cut_at_any_byte_is_read_up_to_the_cut(tmp_path):
         path.write_bytes(content[:size])
         try:
             log = read_log(path)
-        except LogError as error:
-            assert "no rollout log" in str(error)
+        except LogError:
+            # Cut inside of the header: later cuts must be readable.
+            assert previous == 0
             continue
         assert same(log.steps, whole[: len(log.steps)])
         assert len(log.steps) >= previous

@@ -69,11 +69,13 @@ def collect(
         seed=seed,
         index=index,
         episode=_next_episode(link, index),
+        stamp_s=counters.get(f"stamp_s_{index}"),
     )
     feed = WeightFeed(link.weights, collector)
     if contract.realtime:
         set_timer_slack()
         request_realtime()
+    missed_before, lost_before = counters.get(f"missed_{index}"), counters.get(f"lost_{index}")
     gc.freeze()
     gc.disable()
     try:
@@ -88,7 +90,10 @@ def collect(
             collector.collect(explore=link.collected < contract.learning_starts)
             counters.set(f"adopted_{index}", feed.adopted)
             counters.set(f"refused_{index}", feed.refused)
-            counters.set(f"missed_{index}", env.timing.missed)
+            counters.set(f"missed_{index}", missed_before + env.timing.missed)
+            counters.set(f"lost_{index}", lost_before + collector.lost)
+            counters.set(f"stamp_s_{index}", collector.stamp_s)
+            counters.set(f"lateness_s_{index}", collector.lateness_s)
     finally:
         env.close()
         link.close()

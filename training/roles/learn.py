@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def spare_cores() -> int:
-    """Return the cores that the learner may fill: all but the collector's. OpenMP threads that spin beside a busy core cost a hundredfold."""
+    """The cores that the learner may fill: all but the collector's. Threads of OpenMP that spin beside a busy core cost a hundredfold."""
     return max(1, len(os.sched_getaffinity(0)) - 1)
 
 

@@ -14,11 +14,12 @@ _RECOVERING = "recovering"
 
 @dataclass(frozen=True)
 class StreamPosition:
-    """Where a collector's streams go on: the next step, bus tick and episode."""
+    """Where a collector's streams go on: the next step, bus tick and episode, behind the newest step's stamp."""
 
     step: int = 0
     bus: int = 0
     episode: int = 0
+    stamp_s: float = 0.0
 
 
 def recover(folder: Path) -> list[Path]:
@@ -63,7 +64,10 @@ def stream_positions(folder: Path, collectors: int) -> list[StreamPosition]:
         if collector >= collectors:
             raise LogError(f"{path} is of collector {collector} and this run has {collectors}: resume it as it was made")
         old = positions[collector]
-        positions[collector] = StreamPosition(max(old.step, _end(log.steps)), max(old.bus, _end(log.bus)), max(old.episode, episode + 1))
+        stamp_s = float(log.steps["stamp_s"][-1]) if len(log.steps) else 0.0
+        positions[collector] = StreamPosition(
+            max(old.step, _end(log.steps)), max(old.bus, _end(log.bus)), max(old.episode, episode + 1), max(old.stamp_s, stamp_s)
+        )
     return positions
 
 

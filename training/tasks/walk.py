@@ -1,7 +1,7 @@
 """Walk forward: the Minitaur task of arXiv 1812.05905 with a smoother command and a bounded speed reward.
 
-Actions are swing and extension of each leg; the legs follow a first-order low-pass of them, whose state is part of the observation, so that the
-process stays Markov. Only what an IMU, joint encoders and a tracked base measure is used: the task runs unchanged on hardware.
+Actions are swing and extension of each leg; the legs follow a first-order low-pass of them, whose state is part of the observation, so
+that the process stays Markov. Only what an IMU, joint encoders and a tracked base measure is used: the task runs unchanged on hardware.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ LEGS = ("front_left", "back_left", "front_right", "back_right")
 _SIDE = np.array([1.0, 1.0, -1.0, -1.0])
 # Scale of angular rates in the observation: 0.2 maps the +-5 rad/s of a trot to +-1.
 _RATE_SCALE = 0.2
-# Elements beyond it are cut: a base thrown at more than 50 rad/s is past saving, and networks see no outliers. Walking stays below 3 (measured).
+# Elements beyond it are cut: a base thrown at more than 50 rad/s is past saving, and networks see no outliers.
+# Walking stays below 3 (measured).
 OBSERVATION_BOUND = 10.0
 
 
@@ -181,7 +182,8 @@ class WalkTask:
     @staticmethod
     def _observation(newest: FloatArray, previous: FloatArray, legs: FloatArray) -> Observation:
         whole = np.concatenate([newest, previous, legs])
-        return np.minimum(np.maximum(whole, -OBSERVATION_BOUND), OBSERVATION_BOUND).astype(np.float32)
+        bounded: Observation = np.minimum(np.maximum(whole, -OBSERVATION_BOUND), OBSERVATION_BOUND).astype(np.float32)
+        return bounded
 
 
 def _tracked(state: RobotState) -> TrackedPose:

@@ -6,7 +6,10 @@ ARM keeps neither and Python has no fence: there `WeightSlot` is safe by its che
 
 from __future__ import annotations
 
+import os
+import re
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -15,7 +18,31 @@ from numpy.typing import NDArray
 
 from robot.errors import FetlockError
 
+# Where Linux keeps POSIX shared memory (shm_overview(7)).
+_SHARED = Path("/dev/shm")
+
 _Element = TypeVar("_Element", bound=np.generic)
+
+
+def sweep(pattern: str) -> None:
+    """Remove the blocks whose name matches `pattern` and whose creator is dead; a group in the pattern gives its process id.
+
+    The resource tracker cleans up behind a killed process, but not when it is killed as well.
+    """
+    for path in _SHARED.glob("*") if _SHARED.is_dir() else ():
+        match = re.fullmatch(pattern, path.name)
+        if match is not None and (int(match[1]) == os.getpid() or not _alive(int(match[1]))):
+            path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class Block:
