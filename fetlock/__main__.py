@@ -12,7 +12,6 @@ import os
 import sys
 from typing import Protocol, cast
 
-from fetlock.quiet import without_greeting
 from robot.errors import FetlockError, UsageError
 
 # Module and summary of each verb, in the order of a project's life.
@@ -58,8 +57,7 @@ def main(argv: list[str] | None = None) -> int:
 def _guarded(verb: str, argv: list[str], *, debug: bool) -> int:
     """Run a verb; errors become one line, unless `debug` asks for the traceback."""
     try:
-        with without_greeting():
-            module = cast("Verb", importlib.import_module(VERBS[verb][0]))
+        module = cast("Verb", importlib.import_module(VERBS[verb][0]))
         code = module.run(argv)
         sys.stdout.flush()
         return code

@@ -15,7 +15,6 @@ from fetlock.checks.finding import Finding, Level
 from fetlock.checks.hardware import serial_ports
 from fetlock.checks.machine import clock, cores, disk, realtime, shared_memory, timer_slack
 from fetlock.checks.software import compiler, libraries, matmul, python, torch_build, video_codec
-from fetlock.quiet import without_greeting
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
@@ -26,8 +25,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are to be written (runs)")
     parser.add_argument("--json", action="store_true", help="print one line of JSON for each finding")
     options = parser.read(argv)
-    with without_greeting():
-        findings = examine(options.runs_dir)
+    findings = examine(options.runs_dir)
     console = Console()
     for finding in findings:
         if options.json:

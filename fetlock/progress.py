@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import deque
 from dataclasses import dataclass
@@ -43,17 +44,23 @@ class Figures:
 
     @property
     def left(self) -> str:
-        """Time left to the last step at the present rate, as minutes and seconds."""
+        """Time left to the last step at the present rate, as hours, minutes and seconds."""
         if self.steps_per_s <= 0.0:
             return "--:--"
         seconds = int((self.total - self.steps) / self.steps_per_s)
-        return f"{seconds // 60}:{seconds % 60:02d}"
+        hours, minutes = seconds // 3600, seconds // 60 % 60
+        return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
+
+    @property
+    def ratio_text(self) -> str:
+        """The update-to-data ratio; before the first update there is none."""
+        return "-" if math.isnan(self.ratio) else f"{self.ratio:.2f}"
 
     def line(self) -> str:
         """One line of text."""
         return (
             f"{self.phase}: {self.steps}/{self.total} steps, return {self.episode_return:.0f}, speed {self.measure:.2f} m/s, "
-            f"falls {self.falls}, {self.updates_per_s:.0f} updates/s, ratio {self.ratio:.2f}, late {self.lateness_ms:.2f} ms, "
+            f"falls {self.falls}, {self.updates_per_s:.0f} updates/s, ratio {self.ratio_text}, late {self.lateness_ms:.2f} ms, "
             f"missed {self.missed}, marks {self.marks} in {self.evaluations} evaluations, left {self.left}"
         )
 
@@ -129,7 +136,7 @@ def _table(figures: Figures) -> Table:
         "speed m/s": f"{figures.measure:.2f}",
         "falls": str(figures.falls),
         "updates/s": f"{figures.updates_per_s:.0f}",
-        "ratio": f"{figures.ratio:.2f}",
+        "ratio": figures.ratio_text,
         "late ms": f"{figures.lateness_ms:.2f}",
         "missed": str(figures.missed),
         "marks": f"{figures.marks} of {figures.evaluations}",

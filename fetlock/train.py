@@ -25,7 +25,7 @@ from training.link import Link, LinkShape
 from training.roles.collect import collect
 from training.roles.evaluate import evaluate
 from training.roles.record import record
-from training.rollout_log import RunMetadata, recover, stream_positions
+from training.rollout_log import RunMetadata, read_run, recover, stream_positions
 from training.runs import RunFolder
 from training.supervisor import Role, Supervisor
 from training.transport import sweep
@@ -52,11 +52,21 @@ def run(argv: list[str]) -> int:
     text = config_yaml(config)
     opened = RunFolder.resume(path, text) if options.resume else RunFolder.create(path, text)
     with opened as folder:
+        if options.resume:
+            _require_whole(folder)
         start_s = monotonic_s()
         train = _train_in_one_process if options.deterministic else _train_in_processes
         loop = train(folder, config)
         finish_run(folder.path, config, seconds=monotonic_s() - start_s, loop=loop, video=not options.no_video)
     return 0
+
+
+def _require_whole(folder: RunFolder) -> None:
+    """Read what a resumed run begins with, so that damage is named before any process starts."""
+    from training.checkpoint import load_checkpoint
+
+    load_checkpoint(folder.path / "checkpoints", config_sha=folder.config_sha)
+    read_run(folder.path / "rollouts")
 
 
 def _layout(config: RunConfig) -> tuple[PolicyLayout, int]:

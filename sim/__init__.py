@@ -1,5 +1,8 @@
 """Robots made of PyBullet, with the motors, delays, noise and grounds that decide whether a policy survives on hardware."""
 
+# First: PyBullet greets whoever imports it.
+import sim.quiet  # noqa: F401, I001
+
 from sim.camera import FollowCamera
 from sim.clock import SimulatedClock
 from sim.config import (

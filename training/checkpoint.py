@@ -88,11 +88,12 @@ def load_checkpoint(folder: Path, config_sha: str | None = None) -> tuple[dict[s
         try:
             tensors, state = _load(path)
         except CheckpointError as error:
-            _log.warning("%s", error)
             problems.append(str(error))
             continue
         if config_sha is not None and state.config_sha != config_sha:
             raise CheckpointError(f"{path} was made with another configuration: resume with the config.yaml of its run")
+        for problem in problems:
+            _log.warning("%s: an older checkpoint is taken", problem)
         return tensors, state
     if problems:
         raise CheckpointError(

@@ -117,8 +117,9 @@ class Supervisor:
 
 
 def _child_main(role: Role, log: Path) -> None:
-    """Run a role with its output in a file; Ctrl-C is the supervisor's to handle."""
+    """Run a role with its output in a file; Ctrl-C and SIGTERM, which reach the whole group, are the supervisor's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

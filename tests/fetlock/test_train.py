@@ -211,7 +211,7 @@ def complaint(process: subprocess.Popen[str], code: int) -> str:
 
 
 def test_wrong_calls_are_refused_in_one_line_and_touch_nothing(tmp_path):
-    finished(train(tmp_path, "run", "--deterministic", "--train.total-steps", "300"))
+    finished(train(tmp_path, "run", "--train.total-steps", "300"))
     run = tmp_path / "run"
     before = {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
     assert "--resume" in complaint(train(tmp_path, "run"), 2)
@@ -230,5 +230,5 @@ def test_wrong_calls_are_refused_in_one_line_and_touch_nothing(tmp_path):
             content = bytearray(victim.read_bytes())
             content[len(content) // 2] ^= 0xFF
             victim.write_bytes(bytes(content))
-        line = complaint(train(tmp_path, "copy", "--resume", "--deterministic", config=False), 1)
+        line = complaint(train(tmp_path, "copy", "--resume", config=False), 1)
         assert ("corrupt" if damage == "checkpoint" else "damaged") in line
