@@ -1,22 +1,32 @@
 """How late a paced loop wakes beside a saturating learner: `RealTimeClock` against a loop of relative sleeps, and the machine's floor.
 
-Every core runs matrix products at nice 19, where the learner runs. The loops' bodies are empty: this measures waiting, not working.
+    ./run bench loop [--seconds 10] [--rates-hz 50 100 500] [--load 2] [--trainer-seconds 60]
+
+Last, the whole trainer runs in real time for a minute: the walking Minitaur's loop beside a learner that is owed more updates than all
+cores can do, so that it never rests; its figures are those of the run's own summary, "trainer" in the details. In the other measurements
+every core runs matrix products at nice 19, where the learner runs, and the loops' bodies are empty: they measure waiting, not working.
 Lateness of tick k is its distance from `start + k * period`, for both loops, so the peer's holds its drift; its gaps are reported too.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
@@ -29,22 +39,12 @@ _SPAWN = multiprocessing.get_context("spawn")
 _WIDTH = 256
 # Importing torch took 2 to 12 s on two busy cores (measured); a load that is not up after this is not coming.
 _LOAD_START_S = 120.0
+# Updates owed for each step of the run beside the trainer: 3,200 a second at 50 Hz, ten times what two cores do; and its length in steps.
+_OWED, _ENDLESS = 64, 1_000_000
 
 Times = NDArray[np.float64]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """Lateness of a paced loop beside a saturating load."""
-
-    seconds: float = 10.0
-    """Length of each measurement, s. p99.9 needs a thousand ticks: 10 s at 100 Hz."""
-    rates_hz: tuple[float, ...] = (50.0, 100.0, 500.0)
-    """Rates of the loop, Hz. The last one makes the headline."""
-    load: int = len(os.sched_getaffinity(0))
-    """Busy processes beside the loop; one for each core by default."""
 
 
 @dataclass(frozen=True)
@@ -188,13 +188,42 @@ def _line(scheduler: str, rate_hz: float, measured: Measurement) -> str:
     return f"{scheduler:>7} {rate_hz:5g} Hz: {late} (relative sleeps p99 {peer:.3f} ms, plain sleeps p99 +{floor:.3f} ms)"
 
 
+def beside_trainer(seconds: float) -> dict[str, JsonValue]:
+    """Train in real time for so long, as the command line does, with a learner that cannot catch up; return the run's own figures.
+
+    Raises:
+        RobotError: If the run fails.
+    """
+    cores = len(os.sched_getaffinity(0))
+    config = Path(__file__).resolve().parent.parent / "configs" / "minitaur_walk_realtime.yaml"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "fetlock", "train", "--config", str(config), "--runs-dir", folder, "--name", "loop", "--no-video"]
+        command += ["--train.learner-threads", str(cores), "--sac.updates-per-step", str(_OWED), "--train.learning-starts", "100"]
+        command += ["--train.total-steps", str(_ENDLESS)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as trainer:
+            while trainer.poll() is None and not list((Path(folder) / "loop" / "rollouts").glob("*.part")):
+                sleep_s(0.1)
+            sleep_s(seconds)
+            trainer.send_signal(signal.SIGINT)
+        if trainer.returncode != 0:
+            raise RobotError(f"the trainer beside the loop ended with exit code {trainer.returncode}: run it by hand: {' '.join(command)}")
+        summary = json.loads((Path(folder) / "loop" / "summary.json").read_text())
+    kept = ("steps", "missed_ticks", "lost_records", "lateness_ms", "updates", "updates_per_s", "update_to_data_ratio", "learner_threads")
+    return {key: summary[key] for key in kept}
+
+
 def main(argv: Sequence[str]) -> Report:
     """Measure every rate under the default scheduler and, where granted, SCHED_FIFO.
 
     Raises:
         UsageError: If an option is out of range.
     """
-    options = tyro.cli(LoopOptions, args=list(argv), prog="./run bench loop")
+    parser = argparse.ArgumentParser(prog="bench loop")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement; p99.9 needs a thousand ticks")
+    parser.add_argument("--rates-hz", type=float, nargs="+", default=[50.0, 100.0, 500.0], help="the last one makes the headline")
+    parser.add_argument("--load", type=int, default=len(os.sched_getaffinity(0)), help="busy processes beside the loop")
+    parser.add_argument("--trainer-seconds", type=float, default=60.0, help="length of the run beside the real trainer; 0 leaves it out")
+    options = parser.parse_args(list(argv))
     if not options.rates_hz or min(options.rates_hz) <= 0.0 or options.seconds * min(options.rates_hz) < 1.0 or options.load < 0:
         raise UsageError(f"rates must be positive, the load 0 or more and every measurement at least one tick long: got {options}")
     load_before = os.getloadavg()[0]
@@ -209,6 +238,9 @@ def main(argv: Sequence[str]) -> Report:
                 measured[scheduler, rate_hz] = result
                 details[f"{scheduler}_{rate_hz:g}_hz"] = summary(result, 1.0 / rate_hz)
                 print(_line(scheduler, rate_hz, result))
+    if options.trainer_seconds > 0.0:
+        details["trainer"] = beside_trainer(options.trainer_seconds)
+        print(f"trainer: {json.dumps(details['trainer'])}")
     best = schedulers[0]
     headline = measured[best, options.rates_hz[-1]]
     details["headline"] = f"p99 lateness at {options.rates_hz[-1]:g} Hz, scheduler {best}; limit: p99 overshoot of plain sleeps under fifo"

@@ -10,6 +10,7 @@ beside it.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 
 import gymnasium
@@ -22,6 +23,7 @@ from benchmarks.report import Report
 from policy.config import NetworkConfig
 from policy.layout import PolicyLayout
 from robot.clock import monotonic_s
+from robot.errors import UsageError
 from training.config import SacConfig, TrainConfig
 from training.learner import Learner
 
@@ -127,10 +129,15 @@ def _rate(call: Callable[[], int], seconds: float) -> float:
 def main(argv: Sequence[str]) -> Report:
     """Measure every implementation in turns and report the medians."""
     parser = argparse.ArgumentParser(prog="bench updates")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of every library; the process is bound to as many cores")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one measurement")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each, in turns; the median is reported")
     options = parser.parse_args(list(argv))
+    cores = sorted(os.sched_getaffinity(0))
+    if not 1 <= options.threads <= len(cores):
+        raise UsageError(f"--threads must be 1 to {len(cores)}, the cores of this machine: got {options.threads}")
+    # jax sizes its pool by the cores that it may use, when it is first imported: below, in `_sbx`.
+    os.sched_setaffinity(0, cores[: options.threads])
     torch.set_num_threads(options.threads)
     makers: dict[str, Callable[[], Callable[[], int]]] = {
         "ours": lambda: _ours(compiled=True, precision="float32", actor_every=1, layer_norm=False),
@@ -139,16 +146,17 @@ def main(argv: Sequence[str]) -> Report:
         "ours, bfloat16": lambda: _ours(compiled=True, precision="bfloat16", actor_every=1, layer_norm=False),
         "ours, eager": lambda: _ours(compiled=False, precision="float32", actor_every=1, layer_norm=False),
         "stable-baselines3": _sb3,
+        "stable-baselines3, medium": _sb3,
         "sbx": _sbx,
     }
-    # "medium" is ours to set: each peer is measured as its users run it.
+    # "medium" is ours to set: each peer is measured as its users run it, and Stable-Baselines3 once more with our setting.
     calls: dict[str, Callable[[], int]] = {}
     for name, make in makers.items():
         calls[name] = make()
     rates: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(options.repeats):
         for name, call in calls.items():
-            torch.set_float32_matmul_precision("medium" if name.startswith("ours") else "highest")
+            torch.set_float32_matmul_precision("medium" if name.startswith("ours") or name.endswith("medium") else "highest")
             call()
             rates[name].append(_rate(call, options.seconds))
     medians = {name: float(np.median(values)) for name, values in rates.items()}

@@ -103,7 +103,7 @@ def train_peer(seed: int, steps: int, threads: int | None) -> Training:
     while model.num_timesteps < steps:
         counter = _FallCounter()
         start_s, start_cpu_s = monotonic_s(), process_cpu_s()
-        model.learn(_PEER_EVERY, callback=counter, reset_num_timesteps=False, log_interval=None)
+        model.learn(_PEER_EVERY, callback=counter, reset_num_timesteps=False, log_interval=_PEER_EVERY)
         seconds += monotonic_s() - start_s
         cpu_seconds += process_cpu_s() - start_cpu_s
         falls += counter.falls

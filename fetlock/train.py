@@ -21,6 +21,7 @@ from policy.layout import PolicyLayout
 from robot.clock import monotonic_s, sleep_s, wall_datetime
 from robot.errors import UsageError
 from training.contract import Contract
+from training.evaluation import read_evaluations
 from training.link import Link, LinkShape
 from training.roles.collect import collect
 from training.roles.evaluate import evaluate
@@ -102,6 +103,7 @@ def _train_in_processes(folder: RunFolder, config: RunConfig) -> LoopFigures:
     layout, joints = _layout(config)
     contract = contract_of(config)
     with _linked(folder, config, layout, joints) as (shape, link):
+        link.counters.set("started_s", _started_s(folder))
         supervisor = Supervisor(_roles(folder, config, layout, contract, shape), folder.path / "logs")
         with _stop_on_signals(link), Progress() as progress:
             supervisor.start()
@@ -118,6 +120,11 @@ def _train_in_processes(folder: RunFolder, config: RunConfig) -> LoopFigures:
                 supervisor.join()
         sys.stderr.write(gauge.read().line() + "\n")
         return LoopFigures(supervisor.restarts, link.total("missed"), link.total("lost"))
+
+
+def _started_s(folder: RunFolder) -> float:
+    """Return when the run would have begun without interruptions, monotonic time, s: compiling counts, pauses between starts do not."""
+    return monotonic_s() - max((result.seconds for result in read_evaluations(folder.path / "evaluations.jsonl")), default=0.0)
 
 
 def _roles(folder: RunFolder, config: RunConfig, layout: PolicyLayout, contract: Contract, shape: LinkShape) -> list[Role]:
@@ -188,11 +195,10 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig) -> LoopFigures:
     layout, joints = _layout(config)
     contract = contract_of(config)
     env, judged = make_env(config), make_env(config)
-    start_s = monotonic_s()
     with _linked(folder, config, layout, joints) as (_, link), Progress() as progress, _stop_on_signals(link):
         logger = Logger(folder.path / "rollouts", link.steps, link.bus, link.counters, _metadata(folder, config))
         learner = make_deterministic_learner(layout, config.sac, config.train, config.seed)
-        evaluator = Evaluator(judged, layout, mark_of(config), config.train.evaluation_episodes, folder.path, lambda: start_s)
+        evaluator = Evaluator(judged, layout, mark_of(config), config.train.evaluation_episodes, folder.path, _started_s(folder))
         evaluator.forget_after(checkpoint[1].steps if checkpoint else 0)
         gauge = Gauge(link, contract, 1)
 

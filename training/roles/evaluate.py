@@ -39,12 +39,10 @@ class Evaluator:
         mark: When the task counts as learned.
         episodes: Episodes for each policy; the same start poses every time.
         folder: The run's.
-        started_s: Monotonic time of the start of training, for the `seconds` of each evaluation.
+        started_s: Monotonic time of the start of the run, for the `seconds` of each evaluation.
     """
 
-    def __init__(
-        self, env: RobotEnv[Any], layout: PolicyLayout, mark: Mark, episodes: int, folder: Path, started_s: Callable[[], float]
-    ) -> None:
+    def __init__(self, env: RobotEnv[Any], layout: PolicyLayout, mark: Mark, episodes: int, folder: Path, started_s: float) -> None:
         self._env = env
         self._layout = layout
         self._mark = mark
@@ -66,13 +64,13 @@ class Evaluator:
 
     def evaluate(self, weights: Weights, keep_going: Callable[[], bool] = lambda: True) -> Evaluation | None:
         """Judge one policy, write the result, keep the policy if it is the best so far; None when told not to keep going."""
-        seconds = monotonic_s() - self._started_s()
         self._actor.load(weights.vector)
         episodes = []
         for seed in range(self._episodes):
             if not keep_going():
                 return None
             episodes.append(run_episode(self._env, self._actor, seed))
+        seconds = monotonic_s() - self._started_s
         result = summarise(episodes, self._mark, steps=weights.steps, updates=weights.updates, version=weights.version, seconds=seconds)
         best = all(result.rank > other.rank for other in self.results)
         self.results.append(result)
@@ -95,7 +93,7 @@ def evaluate(
     link = Link.attach(shape)
     counters = link.counters
     env = make_env()
-    evaluator = Evaluator(env, layout, mark, episodes, folder, lambda: counters.get("started_s"))
+    evaluator = Evaluator(env, layout, mark, episodes, folder, counters.get("started_s"))
     # A restarted evaluator takes the newest candidate again unless it has been judged.
     version = max((result.version for result in evaluator.results), default=0)
     try:

@@ -51,8 +51,6 @@ def learn(
     )
     session = Session(learner, link, contract, folder, config_sha, train.evaluate_every, train.checkpoint_every)
     session.restore()
-    if not counters.get("started_s"):
-        counters.set("started_s", monotonic_s())
     counters.set("learner_ready", 1)
     try:
         while not counters.get("stop") and os.getppid() == parent:

@@ -1,0 +1,65 @@
+"""The registered environments under the libraries that people bring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import RecordVideo
+from stable_baselines3 import SAC
+
+ID = "fetlock:fetlock/MinitaurWalk-v0"
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_gymnasium_finds_nothing_wrong():
+    env = gymnasium.make(ID, render_mode="rgb_array")
+    check_env(env.unwrapped)
+    env.close()
+
+
+def test_one_seed_is_one_episode_through_the_registry():
+    def episode() -> list[np.ndarray]:
+        env = gymnasium.make(ID)
+        observations = [env.reset(seed=5)[0]]
+        env.action_space.seed(5)
+        observations += [env.step(env.action_space.sample())[0] for _ in range(20)]
+        env.close()
+        return observations
+
+    np.testing.assert_array_equal(episode(), episode())
+
+
+def test_overrides_reach_the_environment():
+    env = gymnasium.make(ID, overrides=("--task.time-limit-steps", "3"))
+    env.reset(seed=0)
+    ends = [env.step(np.zeros(8, np.float32))[2:4] for _ in range(3)]
+    assert ends == [(False, False), (False, False), (False, True)]
+    env.close()
+
+
+def test_stable_baselines3_trains_on_it():
+    env = gymnasium.make(ID)
+    model = SAC("MlpPolicy", env, seed=0, learning_starts=60, policy_kwargs={"net_arch": [32, 32]}, batch_size=32)
+    before = [parameter.detach().clone() for parameter in model.actor.parameters()]
+    model.learn(120)
+    assert any((old != new).any() for old, new in zip(before, model.actor.parameters(), strict=True))
+    env.close()
+
+
+def test_record_video_films_an_episode(tmp_path: Path):
+    env = RecordVideo(gymnasium.make(ID, render_mode="rgb_array", overrides=("--task.time-limit-steps", "5")), str(tmp_path))
+    env.reset(seed=0)
+    while not env.step(np.zeros(8, np.float32))[3]:
+        pass
+    env.close()
+    (video,) = tmp_path.glob("*.mp4")
+    with av.open(str(video)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(pictures) == 6
+    assert all(picture.std() > 10.0 for picture in pictures)
+    assert container.streams.video[0].average_rate == 50
