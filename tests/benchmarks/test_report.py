@@ -67,7 +67,7 @@ def test_the_loop_refuses_what_it_cannot_measure(arguments: list[str]) -> None:
 
 
 def test_the_loop_reports_every_rate_and_counts_every_tick() -> None:
-    report = loop(["--seconds", "0.1", "--rates-hz", "50", "100", "--load", "0"])
+    report = loop(["--seconds", "0.1", "--rates-hz", "50", "100", "--load", "0", "--trainer-seconds", "0"])
     counted = {key: value["ticks"] for key, value in report.details.items() if key.startswith("default_")}
     assert counted == {"default_50_hz": 5, "default_100_hz": 10}
     assert report.unit == "ms"

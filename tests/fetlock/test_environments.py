@@ -52,14 +52,16 @@ def test_stable_baselines3_trains_on_it():
 
 
 def test_record_video_films_an_episode(tmp_path: Path):
-    env = RecordVideo(gymnasium.make(ID, render_mode="rgb_array", overrides=("--task.time-limit-steps", "5")), str(tmp_path))
+    folder = tmp_path / "videos"
+    env = RecordVideo(gymnasium.make(ID, render_mode="rgb_array", overrides=("--task.time-limit-steps", "5")), str(folder))
     env.reset(seed=0)
     while not env.step(np.zeros(8, np.float32))[3]:
         pass
     env.close()
-    (video,) = tmp_path.glob("*.mp4")
+    (video,) = folder.glob("*.mp4")
     with av.open(str(video)) as container:
+        rate = container.streams.video[0].average_rate
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert len(pictures) == 6
     assert all(picture.std() > 10.0 for picture in pictures)
-    assert container.streams.video[0].average_rate == 50
+    assert rate == 50

@@ -68,10 +68,10 @@ def test_the_legs_map_and_its_inverse_are_exact(action):
 
 def test_extension_moves_both_motors_of_a_leg_together_and_swing_apart_by_the_sides_sign():
     extension = TASK._motors_of(np.array([0, 0, 0, 0, 1.0, 0, 0, 0]))
-    np.testing.assert_allclose(extension[:2] - 2.0, [0.5, 0.5])
+    np.testing.assert_allclose(extension[:2] - 2.0, TASK.config.extension_scale_rad)
     np.testing.assert_allclose(extension[2:], 2.0)
     swing = TASK._motors_of(np.array([1.0, 0, 1.0, 0, 0, 0, 0, 0]))
-    np.testing.assert_allclose(swing[[0, 1, 4, 5]] - 2.0, [-0.5, 0.5, 0.5, -0.5])
+    np.testing.assert_allclose(swing[[0, 1, 4, 5]] - 2.0, TASK.config.swing_scale_rad * np.array([-1.0, 1.0, 1.0, -1.0]))
 
 
 @given(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4), st.floats(-3.0, 3.0))
