@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from policy.files import write_atomically
 from policy.layout import PolicyLayout, Vector
 from robot.errors import PolicyError
 
@@ -57,8 +57,8 @@ def save_policy(folder: Path, policy: Policy) -> None:
     config = policy.config.model_copy(update={"weights": f"policy-{digest[:12]}.safetensors", "sha256": digest})
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / config.weights, content)
-        _replace(folder / _CONFIG, config.model_dump_json(indent=2).encode())
+        write_atomically(folder / config.weights, content)
+        write_atomically(folder / _CONFIG, config.model_dump_json(indent=2).encode())
         for old in folder.glob("policy-*.safetensors"):
             if old.name != config.weights:
                 old.unlink()
@@ -92,12 +92,3 @@ def load_policy(path: Path) -> Policy:
     vector = np.concatenate([tensors[name].reshape(-1) for name in config.layout.shapes]).astype(np.float32)
     config.layout.split(vector)
     return Policy(config, vector)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

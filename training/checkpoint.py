@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from policy.files import write_atomically
 from robot.errors import CheckpointError
 
 # The newest, and the one before it in case the newest is damaged.
@@ -69,8 +69,8 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], state: Ch
     manifest = _Manifest(tensors=f"{stem}-{checksum[:12]}.safetensors", bytes=len(content), sha256=checksum, state=state)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / manifest.tensors, content)
-        _write(folder / f"{stem}.json", manifest.model_dump_json(indent=2).encode())
+        write_atomically(folder / manifest.tensors, content)
+        write_atomically(folder / f"{stem}.json", manifest.model_dump_json(indent=2).encode())
         _prune(folder)
     except OSError as error:
         raise CheckpointError(f"{folder}: no checkpoint can be saved ({error.strerror}): free some space or fix the permissions") from error
@@ -124,21 +124,6 @@ def _tensors_of(path: Path) -> Path | None:
         return tensors if tensors.stat().st_size == manifest.bytes else None
     except (ValidationError, OSError):
         return None
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write to a temporary name, sync, rename, sync the folder."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _prune(folder: Path) -> None:

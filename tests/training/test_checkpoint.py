@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 
 from robot import CheckpointError
 from robot.clock import monotonic_s, sleep_s
+from tests.training.dying import die_at
 from training.checkpoint import CheckpointState, load_checkpoint, save_checkpoint
 
 spawn = multiprocessing.get_context("spawn")
@@ -75,26 +75,8 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
         load_checkpoint(tmp_path, config_sha="sha")
 
 
-def _dying(crash_at: int) -> None:
-    """Let this process end at the `crash_at`-th system call that matters."""
-    calls = 0
-
-    def dying(function):
-        def call(*arguments, **options):
-            nonlocal calls
-            calls += 1
-            if calls == crash_at:
-                os._exit(9)
-            return function(*arguments, **options)
-
-        return call
-
-    os.fsync, os.replace, os.rename, os.unlink = map(dying, (os.fsync, os.replace, os.rename, os.unlink))
-    Path.replace, Path.unlink = dying(Path.replace), dying(Path.unlink)
-
-
 def _save_until(folder: str, crash_at: int) -> None:
-    _dying(crash_at)
+    die_at(crash_at)
     for steps in (20, 30, 40):
         save_checkpoint(Path(folder), tensors(steps), state(steps))
 
@@ -143,7 +125,7 @@ def test_a_process_killed_at_random_leaves_a_whole_checkpoint(tmp_path):
 
 
 def _save_again_and_die(folder: str, crash_at: int) -> None:
-    _dying(crash_at)
+    die_at(crash_at)
     save_checkpoint(Path(folder), {"weights": torch.ones(9)}, state(5))
 
 

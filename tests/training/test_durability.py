@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import resource
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 
 from robot import FetlockError, LogError
 from robot.clock import monotonic_s, sleep_s
+from tests.training.dying import die_at
 from tests.training.records import BUS, STEP, bus_records, step_records
 from training.rollout_log import EpisodeWriter, Logger, RunMetadata, log_files, read_log, read_run, recover
 from training.rollout_log import logger as logger_module
@@ -185,27 +185,8 @@ def test_recovery_of_a_leftover_with_a_flipped_bit_gives_right_records_or_an_err
         shutil.rmtree(folder)
 
 
-def _dying(crash_at: int) -> None:
-    """Let this process end at the `crash_at`-th call that changes a folder or syncs."""
-    calls = 0
-
-    def dying(function):
-        def call(*arguments, **options):
-            nonlocal calls
-            calls += 1
-            if calls == crash_at:
-                os._exit(9)
-            return function(*arguments, **options)
-
-        return call
-
-    os.fsync = dying(os.fsync)
-    for name in ("rename", "replace", "unlink", "mkdir"):
-        setattr(Path, name, dying(getattr(Path, name)))
-
-
 def _recover_and_die(folder: str, crash_at: int) -> None:
-    _dying(crash_at)
+    die_at(crash_at)
     recover(Path(folder))
 
 

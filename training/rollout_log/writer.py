@@ -14,6 +14,7 @@ from foxglove import Channel, Context, Schema
 from foxglove.mcap import MCAPCompression, MCAPWriteOptions
 from numpy.typing import NDArray
 
+from policy.files import sync_folder
 from robot.errors import LogError
 from training.records import CDR_HEADER, ros2msg
 
@@ -164,15 +165,6 @@ class EpisodeWriter:
             self.abandon()
             raise _log_error(self._part, error) from error
         self._safe_bytes = size
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _schema(name: str, dtype: np.dtype[np.void]) -> Schema:
