@@ -9,10 +9,10 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def revision() -> str:
-    """Return the checkout's commit, 12 digits, with "-dirty" where a file differs or is not committed; "unknown" outside git."""
+    """Return the checkout's commit, 12 digits, with "-dirty" where a file differs, results apart; "unknown" outside git."""
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
-        return f"{head}-dirty" if _git("status", "--porcelain") else head
+        return f"{head}-dirty" if _git("status", "--porcelain", "--", ".", ":!docs/results") else head
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
