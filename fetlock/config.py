@@ -58,9 +58,6 @@ class RunConfig(BaseModel):
                 f"task.fall_height_m is a world height, {height_m} m, and means nothing on robot.ground.kind {ground}: set it to null "
                 f"({flag_of(('task', 'fall_height_m'))} null); a fall is then judged by task.fall_upright alone"
             )
-        network = self.sac.network
-        if network.target_critics > network.critics:
-            raise ValueError(f"sac.network.target_critics {network.target_critics} must be at most sac.network.critics {network.critics}")
         return self
 
 

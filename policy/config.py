@@ -29,5 +29,5 @@ class NetworkConfig(BaseModel):
     @model_validator(mode="after")
     def _target_critics_exist(self) -> Self:
         if self.target_critics > self.critics:
-            raise ValueError(f"target_critics is {self.target_critics} and there are {self.critics} critics: draw no more than there are")
+            raise ValueError(f"target_critics {self.target_critics} must be at most critics {self.critics}")
         return self
