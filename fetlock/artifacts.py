@@ -20,7 +20,6 @@ from policy.acting import NumpyActor
 from policy.snapshot import load_policy
 from robot.errors import FetlockError
 from safety.types import INTERVENTIONS
-from training.checkpoint import load_checkpoint
 from training.evaluation import marks_in_a_row, read_evaluations, run_episode
 from training.roles.learn import spare_cores
 from training.rollout_log import read_run
@@ -55,8 +54,8 @@ def summarise_run(folder: Path, config: RunConfig, *, seconds: float, loop: Loop
     """Reduce a run to its figures: learning from the evaluations, timing and interventions from the log."""
     steps = read_run(folder / "rollouts")
     evaluations = read_evaluations(folder / "evaluations.jsonl")
-    checkpoint = load_checkpoint(folder / "checkpoints")
-    updates = checkpoint[1].updates if checkpoint else 0
+    last = folder / "policy_last"
+    updates = load_policy(last).config.updates if last.is_dir() else 0
     best = max(evaluations, key=lambda e: e.rank, default=None)
     # The mark is reached when it was held in so many evaluations in a row; the run stops there.
     wanted = max(1, config.train.stop_after_marks)

@@ -190,6 +190,8 @@ def test_deterministic_runs_are_identical_and_a_resumed_one_equals_an_uninterrup
     for name in ("first", "second"):
         finished(train(tmp_path, name, *arguments))
     assert weights(tmp_path / "first") == weights(tmp_path / "second")
+    summary = json.loads((tmp_path / "first" / "summary.json").read_text())
+    assert (summary["steps"], summary["updates"], summary["update_to_data_ratio"]) == (700, 2 * 600, 2.0)
     records = read_run(tmp_path / "first" / "rollouts")
     assert len(records) == 700
     assert read_run(tmp_path / "second" / "rollouts").tobytes() == records.tobytes()
