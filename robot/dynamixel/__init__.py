@@ -1,0 +1,1 @@
+"""DYNAMIXEL motors: the wire protocol; tables, bus and driver will stand beside it."""
