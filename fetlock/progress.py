@@ -97,8 +97,15 @@ class Gauge:
             marks=int(counters.get("marks")),
             missed=self._link.total("missed"),
             lateness_ms=1e3 * max(counters.get(f"lateness_s_{i}") for i in range(self._collectors)),
-            phase="training" if counters.get("learner_ready") else "compiling",
+            phase=self._phase(),
         )
+
+    def _phase(self) -> str:
+        counters = self._link.counters
+        if counters.get("log_error"):
+            # The logger tries again every second; nothing is acknowledged, so nothing is lost, until it can.
+            return "waiting for the log (is the disk full? see logs/logger.log)"
+        return "training" if counters.get("learner_ready") else "compiling"
 
 
 class Progress:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from training.episodes import EpisodeSummary
 from training.evaluation import Evaluation
 from training.sac import Metrics
 
+_log = logging.getLogger(__name__)
+
 # Episodes in the running means, as Stable-Baselines3's `stats_window_size`.
 _WINDOW = 100
 
@@ -22,7 +26,11 @@ class Scalars:
     """Writes the events of one run into `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        self._writer = SummaryWriter(str(folder))
+        self._writer: SummaryWriter | None = None
+        try:
+            self._writer = SummaryWriter(str(folder))
+        except OSError as error:
+            self._give_up(error)
         self._episodes: deque[EpisodeSummary] = deque(maxlen=_WINDOW)
 
     def episodes(self, summaries: list[EpisodeSummary]) -> None:
@@ -59,11 +67,24 @@ class Scalars:
 
     def flush(self) -> None:
         """Hand everything to the kernel."""
-        self._writer.flush()
+        self._attempt(SummaryWriter.flush)
 
     def close(self) -> None:
         """Finish the file."""
-        self._writer.close()
+        self._attempt(SummaryWriter.close)
 
     def _scalar(self, tag: str, value: float, steps: int) -> None:
-        self._writer.add_scalar(tag, value, steps)
+        self._attempt(lambda writer: writer.add_scalar(tag, value, steps))
+
+    def _attempt(self, call: Callable[[SummaryWriter], None]) -> None:
+        if self._writer is None:
+            return
+        try:
+            call(self._writer)
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Curves are worth no run: when the disk does not take them, say so once and go on without."""
+        self._writer = None
+        _log.warning("no more TensorBoard events: %s", error.strerror)
