@@ -31,7 +31,7 @@ from fetlock.environments import minitaur_walk
 from fetlock.revision import revision
 from robot.clock import monotonic_s, process_cpu_s
 from robot.errors import FetlockError
-from training.evaluation import Evaluation, Mark, marks_in_a_row, read_evaluations, run_episode, summarise
+from training.evaluation import Evaluation, Mark, first_held, marks_in_a_row, read_evaluations, run_episode, summarise
 
 _ID = "fetlock:fetlock/MinitaurWalk-v0"
 _PEER_EVERY = 5_000
@@ -150,10 +150,8 @@ class _PeerActor:
 
 
 def _reached(evaluations: list[Evaluation]) -> tuple[int | None, float | None]:
-    for count in range(1, len(evaluations) + 1):
-        if marks_in_a_row(evaluations[:count]) >= _IN_A_ROW:
-            return evaluations[count - 1].steps, round(evaluations[count - 1].seconds, 1)
-    return None, None
+    held = first_held(evaluations, _IN_A_ROW)
+    return (None, None) if held is None else (held.steps, round(held.seconds, 1))
 
 
 def plot(trainings: list[Training], path: Path) -> None:

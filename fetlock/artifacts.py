@@ -20,8 +20,7 @@ from policy.acting import NumpyActor
 from policy.snapshot import load_policy
 from robot.errors import FetlockError
 from safety.types import INTERVENTIONS
-from training.evaluation import marks_in_a_row, read_evaluations, run_episode
-from training.roles.learn import spare_cores
+from training.evaluation import first_held, read_evaluations, run_episode
 from training.rollout_log import read_run
 
 
@@ -59,7 +58,7 @@ def summarise_run(folder: Path, config: RunConfig, *, seconds: float, loop: Loop
     best = max(evaluations, key=lambda e: e.rank, default=None)
     # The mark is reached when it was held in so many evaluations in a row; the run stops there.
     wanted = max(1, config.train.stop_after_marks)
-    reached = next((e for i, e in enumerate(evaluations) if marks_in_a_row(evaluations[: i + 1]) >= wanted), None)
+    reached = first_held(evaluations, wanted)
     lateness_ms = 1e3 * steps["lateness_s"] if len(steps) else np.zeros(1)
     clipped = float(np.mean((steps["filter_mask"] & int(INTERVENTIONS)) != 0)) if len(steps) else 0.0
     return {
@@ -79,7 +78,7 @@ def summarise_run(folder: Path, config: RunConfig, *, seconds: float, loop: Loop
         "lost_records": loop.lost,
         "restarts": dict(loop.restarts),
         "revision": revision(),
-        "learner_threads": config.train.learner_threads or spare_cores(),
+        "learner_threads": config.train.threads,
         "seed": config.seed,
     }
 

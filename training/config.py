@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,3 +58,8 @@ class TrainConfig(BaseModel):
     compile: Literal["auto", "always", "never"] = "auto"
     # How a collector evaluates the policy; auto measures at start and takes the fastest.
     acting: Literal["auto", "numpy", "torchscript"] = "auto"
+
+    @property
+    def threads(self) -> int:
+        """Threads of the learner on this machine: as set, or one for each core but the collector's."""
+        return self.learner_threads or max(1, len(os.sched_getaffinity(0)) - 1)

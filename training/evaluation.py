@@ -131,3 +131,8 @@ def marks_in_a_row(evaluations: list[Evaluation]) -> int:
             break
         count += 1
     return count
+
+
+def first_held(evaluations: list[Evaluation], in_a_row: int) -> Evaluation | None:
+    """Return the evaluation at which the mark was first held `in_a_row` times; None if it never was."""
+    return next((e for i, e in enumerate(evaluations) if marks_in_a_row(evaluations[: i + 1]) >= in_a_row), None)

@@ -24,11 +24,6 @@ _NICE_REALTIME = 19
 _log = logging.getLogger(__name__)
 
 
-def spare_cores() -> int:
-    """The cores that the learner may fill: all but the collector's. Threads of OpenMP that spin beside a busy core cost a hundredfold."""
-    return max(1, len(os.sched_getaffinity(0)) - 1)
-
-
 def learn(
     shape: LinkShape, layout: PolicyLayout, sac: SacConfig, train: TrainConfig, contract: Contract, folder: Path, config_sha: str, seed: int
 ) -> None:
@@ -39,7 +34,7 @@ def learn(
     link = Link.attach(shape)
     counters = link.counters
     torch.set_num_interop_threads(1)
-    torch.set_num_threads(train.learner_threads or spare_cores())
+    torch.set_num_threads(train.threads)
     learner = Learner(layout, sac, train, seed, compiled=train.compile != "never")
     start_s = monotonic_s()
     compiled = train.compile != "never" and learner.warm_up(required=train.compile == "always")
