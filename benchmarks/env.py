@@ -18,10 +18,11 @@ import pybullet
 from pydantic import JsonValue
 
 from benchmarks.report import Report
+from fetlock.build import make_env
 from fetlock.config import RunConfig, load_config
 from robot.clock import monotonic_s
 from robot.errors import FetlockError
-from safety import GuardedRobot, MotionLoop
+from safety import MotionLoop
 from sim import MinitaurSimulation, simulate_minitaur
 from training.env import RobotEnv
 from training.tasks.walk import WalkMemory, WalkTask
@@ -38,37 +39,31 @@ def trot(steps: int, control_hz: float) -> Actions:
     return np.concatenate([-np.sin(phase), -np.maximum(0.0, np.cos(phase))], axis=1).astype(np.float32)
 
 
-class Stage:
-    """An episode that can be run through the environment, or as the physics alone."""
+def steps_s(env: RobotEnv[WalkMemory], actions: Actions, seed: int) -> float:
+    """Run an episode through the environment; return the seconds that its steps took.
 
-    def __init__(self, config: RunConfig, actions: Actions, *, guarded: bool) -> None:
+    Raises:
+        FetlockError: If the robot falls.
+    """
+    env.begin(np.random.default_rng(seed))
+    start_s = monotonic_s()
+    for action in actions:
+        if env.advance(action).terminated:
+            raise FetlockError("the benchmark's trot fell: it is made for flat ground and the machine of configs/minitaur_walk.yaml")
+    return monotonic_s() - start_s
+
+
+class Unguarded:
+    """An episode of a robot without a guard, which can be repeated as the physics alone."""
+
+    def __init__(self, config: RunConfig, actions: Actions) -> None:
         self._simulation: MinitaurSimulation = simulate_minitaur(config.robot, config.bus_hz)
         robot = self._simulation.robot
-        guard = GuardedRobot(robot, config.guard, robot.bus_period_s) if guarded else None
-        motion = MotionLoop(guard or robot, self._simulation.clock, round(config.bus_hz / config.control_hz))
-
-        def reset(rng: np.random.Generator) -> None:
-            robot.reset(rng)
-            if guard is not None:
-                guard.reseed()
-
+        motion = MotionLoop(robot, self._simulation.clock, round(config.bus_hz / config.control_hz))
         task = WalkTask(config.task, motion.policy_period_s)
-        self._env: RobotEnv[WalkMemory] = RobotEnv(motion, task, reset, robot.close, config.task.time_limit_steps)
+        self.env: RobotEnv[WalkMemory] = RobotEnv(motion, task, robot.reset, robot.close, config.task.time_limit_steps)
         self._actions = actions
         self._seed = config.seed
-
-    def steps(self) -> float:
-        """Run the episode through the environment; return the seconds that its steps took.
-
-        Raises:
-            FetlockError: If the robot falls.
-        """
-        self._env.begin(np.random.default_rng(self._seed))
-        start_s = monotonic_s()
-        for action in self._actions:
-            if self._env.advance(action).terminated:
-                raise FetlockError("the benchmark's trot fell: it is made for flat ground and the machine of configs/minitaur_walk.yaml")
-        return monotonic_s() - start_s
 
     def record(self) -> tuple[int, Torques]:
         """Run the episode once; return a saved state of its beginning and the torques of its physics steps."""
@@ -79,11 +74,11 @@ class Stage:
             torques.append(list(forces))
             put(body, motors, mode, forces=forces, physicsClientId=physicsClientId)
 
-        self._env.begin(np.random.default_rng(self._seed))
+        self.env.begin(np.random.default_rng(self._seed))
         state = pybullet.saveState(physicsClientId=self._simulation.robot.world.client)
         with mock.patch.object(pybullet, "setJointMotorControlArray", recording):
             for action in self._actions:
-                self._env.advance(action)
+                self.env.advance(action)
         return state, torques
 
     def physics(self, state: int, torques: Torques) -> float:
@@ -105,10 +100,6 @@ class Stage:
         position, quaternion = pybullet.getBasePositionAndOrientation(world.body, physicsClientId=world.client)
         return position, quaternion
 
-    def close(self) -> None:
-        """Release the world."""
-        self._env.close()
-
 
 def main(argv: Sequence[str]) -> Report:
     """Measure; ours and the limit are microseconds of one environment step, the ratio of interest is ours over the limit."""
@@ -119,14 +110,14 @@ def main(argv: Sequence[str]) -> Report:
     options = parser.parse_args(list(argv))
     config = load_config(["--bus-hz", str(options.bus_hz)], prog="bench env")
     actions = trot(options.steps, config.control_hz)
-    plain, guarded = Stage(config, actions, guarded=False), Stage(config, actions, guarded=True)
+    plain, guarded = Unguarded(config, actions), make_env(config)
     try:
         state, torques = plain.record()
         end = plain.pose()
         calls: dict[str, Callable[[], float]] = {
             "physics alone": lambda: plain.physics(state, torques),
-            "without guard": plain.steps,
-            "with guard": guarded.steps,
+            "without guard": lambda: steps_s(plain.env, actions, config.seed),
+            "with guard": lambda: steps_s(guarded, actions, config.seed),
         }
         seconds: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(options.repeats):
@@ -135,7 +126,7 @@ def main(argv: Sequence[str]) -> Report:
                 if name == "physics alone" and plain.pose() != end:
                     raise FetlockError("the physics alone came to another pose than the environment: it is not the same work")
     finally:
-        plain.close()
+        plain.env.close()
         guarded.close()
     step_us = {name: float(np.median(values)) / options.steps * 1e6 for name, values in seconds.items()}
     details: dict[str, JsonValue] = {f"{name} [us]": round(value, 1) for name, value in step_us.items()}
