@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from policy.files import write_atomically
+from robot.files import write_atomically
 from policy.layout import PolicyLayout, Vector
 from robot.errors import PolicyError
 

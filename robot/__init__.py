@@ -1,12 +1,17 @@
 """What a robot is: data types, protocols, errors and time; later its drivers, sensors and the emulated bus."""
 
 from robot.errors import (
+    BusError,
+    CalibrationError,
     CheckpointError,
     ClosedError,
     CommandError,
     FetlockError,
     LogError,
+    MotorError,
     PolicyError,
+    PortError,
+    PortLostError,
     RobotError,
     StaleError,
     UsageError,
@@ -27,7 +32,9 @@ from robot.types import (
 )
 
 __all__ = [
+    "BusError",
     "ByteImage",
+    "CalibrationError",
     "Camera",
     "CameraFrame",
     "CheckpointError",
@@ -40,7 +47,10 @@ __all__ = [
     "ImuState",
     "JointState",
     "LogError",
+    "MotorError",
     "PolicyError",
+    "PortError",
+    "PortLostError",
     "Resettable",
     "Robot",
     "RobotError",

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from robot.errors import UsageError
 from robot.protocols import Clock
@@ -129,6 +130,66 @@ class RealTimeClock:
         self.statistics.ticks += 1
         self.statistics.lateness_s = now_s - deadline_s
         self.statistics.worst_lateness_s = max(self.statistics.worst_lateness_s, self.statistics.lateness_s)
+        return slack_s
+
+
+class LockstepClock:
+    """Time of a machine that moves only when it is asked: one bus period passes at each `wait`.
+
+    Counts in the machine's own steps, so that its stamps are the machine's, bit for bit.
+
+    Args:
+        step_s: Step of the machine, s.
+        steps: In a bus period.
+    """
+
+    def __init__(self, step_s: float, steps: int) -> None:
+        self._step_s = step_s
+        self._steps = steps
+        self.step = 0
+
+    @property
+    def period_s(self) -> float:
+        """Length of a tick, s."""
+        return self._steps * self._step_s
+
+    def now_s(self) -> float:
+        """Return the time, s."""
+        return self.step * self._step_s
+
+    def wait(self) -> float:
+        """Let a period pass; the slack is 0: such time is never late."""
+        self.step += self._steps
+        return 0.0
+
+
+class Advancing(Protocol):
+    """Something that a clock moves on tick by tick."""
+
+    def advance(self) -> None:
+        """Begin the next tick."""
+
+
+class TickClock:
+    """A clock that tells a robot of each tick after it has waited for it."""
+
+    def __init__(self, robot: Advancing, clock: Clock) -> None:
+        self._robot = robot
+        self._clock = clock
+
+    @property
+    def period_s(self) -> float:
+        """Length of a tick, s."""
+        return self._clock.period_s
+
+    def now_s(self) -> float:
+        """Return the time of the clock inside, s."""
+        return self._clock.now_s()
+
+    def wait(self) -> float:
+        """Wait for the clock inside, then begin the robot's tick; return the slack, s."""
+        slack_s = self._clock.wait()
+        self._robot.advance()
         return slack_s
 
 

@@ -31,6 +31,26 @@ class StaleError(RobotError):
     """A sensor has no reading young enough to act on."""
 
 
+class PortError(RobotError):
+    """A serial port cannot be opened or used: absent, not a terminal, not permitted, held by another process."""
+
+
+class PortLostError(PortError):
+    """A port that worked is gone: unplugged, or its other end closed. The robot can be reconnected."""
+
+
+class BusError(RobotError):
+    """A motor did not answer, or not with what was asked, within the time for it."""
+
+
+class MotorError(RobotError):
+    """A motor is not as the robot's description says, or reports an error of its own."""
+
+
+class CalibrationError(RobotError):
+    """A calibration is missing, damaged or of another robot, or the robot does not stand where it says."""
+
+
 class LogError(FetlockError):
     """A rollout log cannot be written or read."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from robot.types import CameraFrame, Command, RobotState
+from robot.types import BodyMotion, CameraFrame, Command, ImuState, MotorConditions, RobotState, TrackedPose
 
 
 @runtime_checkable
@@ -39,6 +40,37 @@ class Resettable(Protocol):
 
 
 @runtime_checkable
+class Armable(Protocol):
+    """A robot whose motors can be let go."""
+
+    def arm(self) -> None:
+        """Switch torque on where every joint stands; raises RobotError, with torque off, if a check fails."""
+
+    def cut(self) -> None:
+        """Switch torque off: the robot drops. Raises BusError if a motor does not confirm."""
+
+
+class ImuSource(Protocol):
+    """Where a robot's orientation comes from."""
+
+    def read(self) -> ImuState:
+        """Return the newest orientation and rate in the base's frame; raises StaleError when there is none young enough."""
+
+    def close(self) -> None:
+        """Release the sensor. Idempotent."""
+
+
+class BaseTracker(Protocol):
+    """An outside observer of a robot's base."""
+
+    def read(self) -> TrackedPose:
+        """Return the newest pose; raises StaleError when there is none young enough."""
+
+    def close(self) -> None:
+        """Release the sensor. Idempotent."""
+
+
+@runtime_checkable
 class Clock(Protocol):
     """Time of one loop: `now_s` and the wait for its next tick."""
 
@@ -62,3 +94,23 @@ class Camera(Protocol):
 
     def close(self) -> None:
         """Release the camera. Idempotent."""
+
+
+class MotorPhysics(Protocol):
+    """What servos move: torques in, joints out, one physics step at a time. Under a simulated robot or an emulated bus."""
+
+    @property
+    def step_s(self) -> float:
+        """Length of a physics step, s."""
+
+    def joints(self) -> Sequence[Sequence[float]]:
+        """Return angle, rad, and velocity, rad/s, of each joint now; more values may follow them."""
+
+    def step(self, torques_nm: Sequence[float]) -> None:
+        """Move on by one step with these torques on the joints, N m."""
+
+    def body(self) -> BodyMotion | None:
+        """Return where the base is and how it moves; None if it is bolted down."""
+
+    def reset(self, rng: np.random.Generator) -> MotorConditions:
+        """Put the bodies into a start pose and draw what is random; the caller holds the joints there until they are still."""

@@ -30,8 +30,9 @@ class JointState:
         velocity_rad_s: Shape (n,), rad/s.
         torque_nm: Shape (n,), N m at the joint, or None where the robot measures current only.
         current_a: Shape (n,), A, or None.
-        temperature_c: Shape (n,), deg C, or None.
+        temperature_c: Shape (n,), deg C, or None; NaN where it has not been asked for yet.
         age_s: Shape (n,), s: `read` time minus the time at which the joint's value was measured.
+        hardware_error: What each motor reports of itself, 0 for nothing, or None; see `robot.dynamixel.tables.hardware_errors`.
     """
 
     stamp_s: float
@@ -41,6 +42,7 @@ class JointState:
     torque_nm: FloatArray | None = None
     current_a: FloatArray | None = None
     temperature_c: FloatArray | None = None
+    hardware_error: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,21 @@ class TrackedPose:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackedAngle:
+    """An object that turns about an axis, such as a valve.
+
+    Attributes:
+        angle_rad: rad, counted over turns.
+        velocity_rad_s: rad/s.
+        age_s: s since the measurement.
+    """
+
+    angle_rad: float
+    velocity_rad_s: float
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class CameraFrame:
     """One image with the time of its capture.
 
@@ -93,8 +110,47 @@ class RobotState:
     joints: JointState
     imu: ImuState | None = None
     tracked_base: TrackedPose | None = None
+    tracked_object: TrackedAngle | None = None
     frame: CameraFrame | None = None
     voltage_v: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BodyMotion:
+    """Exact motion of a base, as physics knows it. Plain numbers: it is made at every bus tick.
+
+    Attributes:
+        position_world_m: (x, y, z), m.
+        quaternion: Orientation, base to world, (x, y, z, w).
+        velocity_world_m_s: (x, y, z), m/s.
+        angular_velocity_world_rad_s: (x, y, z), rad/s.
+    """
+
+    position_world_m: tuple[float, float, float]
+    quaternion: tuple[float, float, float, float]
+    velocity_world_m_s: tuple[float, float, float]
+    angular_velocity_world_rad_s: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class MotorConditions:
+    """What an episode drew for the motors of a robot.
+
+    Attributes:
+        start_rad: Joint angles of the start pose, shape (n,), rad.
+        supply_v: Of the bus, V.
+        strength: Factor on the torque of each motor, shape (n,).
+        control_latency_s: From a goal on the bus to its effect, s.
+        sensing_latency_s: From a measurement to its register, s.
+        noise_seed: Of the sensors' noise.
+    """
+
+    start_rad: tuple[float, ...]
+    supply_v: float
+    strength: tuple[float, ...]
+    control_latency_s: float = 0.0
+    sensing_latency_s: float = 0.0
+    noise_seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,21 +15,60 @@ from sim.config import (
     SlopeGround,
     StepsGround,
 )
+from sim.kitty import KittyConfig, KittyPhysics
 from sim.minitaur import SimulatedMinitaur
-from sim.simulation import MinitaurSimulation, simulate_minitaur
+from sim.servo_config import BodyNoiseConfig, ServoRandomisationConfig
+from sim.servo_minitaur import DynamixelMinitaurConfig, DynamixelMinitaurPhysics
+from sim.servo_robot import ServoBody, SimulatedServoRobot, stand_up
+from sim.servo_sensing import ImuQuantiser, ServoSensors
+from sim.simulation import (
+    MinitaurSimulation,
+    ServoConfig,
+    ServoSimulation,
+    SimulatedConfig,
+    SimulatedRobot,
+    Simulation,
+    describe,
+    joint_names,
+    simulate,
+    servo_physics,
+    simulate_servos,
+    simulate_minitaur,
+)
 
 __all__ = [
     "BlocksGround",
+    "BodyNoiseConfig",
+    "DynamixelMinitaurConfig",
+    "DynamixelMinitaurPhysics",
     "FlatGround",
     "FollowCamera",
     "GroundConfig",
+    "ImuQuantiser",
+    "KittyConfig",
+    "KittyPhysics",
     "MinitaurConfig",
     "MinitaurSimulation",
     "NoiseConfig",
     "RandomisationConfig",
+    "ServoBody",
+    "ServoConfig",
+    "ServoRandomisationConfig",
+    "ServoSensors",
+    "ServoSimulation",
     "SimulatedClock",
+    "SimulatedConfig",
     "SimulatedMinitaur",
+    "SimulatedRobot",
+    "SimulatedServoRobot",
+    "Simulation",
     "SlopeGround",
     "StepsGround",
+    "describe",
+    "joint_names",
+    "servo_physics",
+    "simulate",
     "simulate_minitaur",
+    "simulate_servos",
+    "stand_up",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import pybullet
 
 from robot.errors import ClosedError, UsageError
 from robot.types import CameraFrame
-from sim.minitaur import SimulatedMinitaur
 
 # A three-quarter view from the front right that shows the gait; distance in m, angles in degrees (PyBullet's), chosen by eye.
 _DISTANCE_M, _YAW_DEG, _PITCH_DEG = 0.95, 35.0, -18.0
@@ -16,6 +17,30 @@ _TARGET_HEIGHT_M = 0.12
 _FIELD_OF_VIEW_DEG, _NEAR_M, _FAR_M = 45.0, 0.05, 20.0
 # From above the camera's side, so that shadows fall where they are seen.
 _LIGHT_DIRECTION = (1.0, -1.5, 3.0)
+
+
+class Scene(Protocol):
+    """Handles of a world with a robot in it."""
+
+    @property
+    def client(self) -> int:
+        """Number of the physics client."""
+
+    @property
+    def body(self) -> int:
+        """The robot."""
+
+
+class Filmed(Protocol):
+    """A simulated robot that a camera can follow."""
+
+    @property
+    def now_s(self) -> float:
+        """Simulated time, s."""
+
+    @property
+    def world(self) -> Scene:
+        """Handles of its world; raises ClosedError after `close`."""
 
 
 class FollowCamera:
@@ -30,7 +55,7 @@ class FollowCamera:
         UsageError: If a side is not within 16 to 2048 px.
     """
 
-    def __init__(self, robot: SimulatedMinitaur, width_px: int = 480, height_px: int = 320) -> None:
+    def __init__(self, robot: Filmed, width_px: int = 480, height_px: int = 320) -> None:
         if not (16 <= width_px <= 2048 and 16 <= height_px <= 2048):
             raise UsageError(f"a camera of {width_px} x {height_px} px: both sides must be within 16 to 2048")
         self._robot = robot

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from sim.minitaur import SimulatedMinitaur
+from typing import Protocol
+
+
+class Timed(Protocol):
+    """A robot whose time moves on when it is told to."""
+
+    @property
+    def bus_period_s(self) -> float:
+        """Time that one `advance` takes, s."""
+
+    @property
+    def now_s(self) -> float:
+        """Simulated time, s."""
+
+    def advance(self) -> None:
+        """Move physics on by one bus period."""
+
+    def skip_to(self, now_s: float) -> None:
+        """Let the time be `now_s` or later without moving physics."""
 
 
 class SimulatedClock:
     """Implements Clock for a simulated robot; `wait` returns at once with the world one bus period later."""
 
-    def __init__(self, robot: SimulatedMinitaur) -> None:
+    def __init__(self, robot: Timed) -> None:
         self._robot = robot
 
     @property

@@ -11,12 +11,13 @@ import numpy as np
 from robot.errors import ClosedError, RobotError, UsageError
 from robot.types import Command, RobotState, require_executable
 from sim.config import MinitaurConfig
+from sim.engine import upright, whole_steps
 from sim.ground import slope_quaternion
 from sim.model import JOINT_NAMES
 from sim.physics import MinitaurPhysics
 from sim.randomise import EpisodeParameters, draw
 from sim.sensing import Sensors
-from sim.world import World, upright
+from sim.world import World
 
 # A reset drives to the start pose for at least the first time, then until the robot is still, which it looks at every third, and at most
 # for the second, s. It does not depend on the bus rate.
@@ -46,7 +47,7 @@ class SimulatedMinitaur:
 
     def __init__(self, config: MinitaurConfig, bus_period_s: float, seed: int = 0) -> None:
         self.config = config
-        self._physics = MinitaurPhysics(config, _whole_steps(bus_period_s, config.physics_hz))
+        self._physics = MinitaurPhysics(config, whole_steps(bus_period_s, config.physics_hz))
         self._ground = slope_quaternion(config.ground)
         self._closed = False
         self._held: Command | None = None
@@ -183,16 +184,3 @@ class SimulatedMinitaur:
     def _require_open(self) -> None:
         if self._closed:
             raise ClosedError("this simulated robot is closed: make a new one")
-
-
-def _whole_steps(bus_period_s: float, physics_hz: int) -> int:
-    """Return the physics steps in a bus period. Raises UsageError unless they are whole."""
-    steps = bus_period_s * physics_hz
-    if not 0.5 <= steps < float("inf") or abs(steps - round(steps)) > 1e-6:
-        # 10 Hz is the slowest that a policy acts at (docs/time.md).
-        valid = [rate for rate in range(10, physics_hz + 1) if physics_hz % rate == 0]
-        raise UsageError(
-            f"a bus period of {bus_period_s:.6g} s is no whole number of physics steps at {physics_hz} Hz: use a bus_hz of "
-            f"{', '.join(map(str, valid))}"
-        )
-    return round(steps)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pybullet
 
+from robot.latency import SampleDelay, TargetDelay
 from sim.actuator import MotorBank, MotorParameters, MotorState
 from sim.config import MinitaurConfig
-from sim.latency import SampleDelay, TargetDelay
+from sim.engine import Quaternion, Vector, body_motion, pull
 from sim.model import DIRECTIONS, OVERHEAT_TIME_S
 from sim.randomise import EpisodeParameters, nominal
 from sim.sensing import Sample
@@ -18,9 +19,6 @@ _SETTLE_S = 1.0
 _STILL_BASE_M_S, _STILL_RAD_S = 0.02, 0.2
 _NO_PUSH = ((0.0, 0.0, 0.0), 0)
 _NEVER = -1
-
-Vector = tuple[float, float, float]
-Quaternion = tuple[float, float, float, float]
 
 
 class MinitaurPhysics:
@@ -121,24 +119,18 @@ class MinitaurPhysics:
                 arrival = self._targets.next_arrival
             set_torques(body, motors, mode, forces=torques(states, targets), physicsClientId=client)
             if step < push_end:
-                self._apply_push()
+                pull(client, body, self._push[0])
             step_physics(physicsClientId=client)
             before, states = states, get_states(body, motors, client)
         self.step, self._joints_before, self._joints = end, before, states
-
-    def _apply_push(self) -> None:
-        position, _ = self.base_pose()
-        pybullet.applyExternalForce(self.world.body, -1, self._push[0], position, pybullet.WORLD_FRAME, physicsClientId=self.world.client)
 
     def _joint_states(self) -> tuple[MotorState, ...]:
         states: tuple[MotorState, ...] = pybullet.getJointStates(self.world.body, self.world.motors, physicsClientId=self.world.client)
         return states
 
     def _sample(self) -> Sample:
-        position, quaternion = self.base_pose()
-        linear, angular = pybullet.getBaseVelocity(self.world.body, physicsClientId=self.world.client)
         observed = self._motors.observed_torques_nm(self._joints_before, self._acting)
-        return Sample(self.step, self._joints, observed, position, quaternion, linear, angular)
+        return Sample(self.step, self._joints, observed, body_motion(self.world.client, self.world.body))
 
     def base_pose(self) -> tuple[Vector, Quaternion]:
         """Return the base's position, m, and orientation (x, y, z, w) in the world, exact and of now."""

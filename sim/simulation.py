@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+
+from robot.description import RobotDescription, load_description
 from robot.errors import UsageError
-from sim.camera import FollowCamera
-from sim.clock import SimulatedClock
+from robot.protocols import Robot
+from sim.camera import Filmed, FollowCamera
+from sim.clock import SimulatedClock, Timed
 from sim.config import MinitaurConfig
+from sim.kitty import KittyConfig, KittyPhysics
 from sim.minitaur import SimulatedMinitaur
+from sim.model import JOINT_NAMES
+from sim.servo_minitaur import DynamixelMinitaurConfig, DynamixelMinitaurPhysics
+from sim.servo_robot import ServoBody, SimulatedServoRobot
+from sim.servo_sensing import ImuQuantiser
+
+ServoConfig = KittyConfig | DynamixelMinitaurConfig
+SimulatedConfig = MinitaurConfig | ServoConfig
+
+# Description of the motors of each kind of robot on servos.
+_DESCRIPTIONS = {"kitty": "kitty", "minitaur_dynamixel": "minitaur"}
+
+
+@runtime_checkable
+class SimulatedRobot(Robot, Timed, Filmed, Protocol):
+    """A robot in a PyBullet world, with the time that a clock moves on."""
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Put the robot into a start pose, drawing everything random from `rng`."""
+
+
+RobotT = TypeVar("RobotT", bound=SimulatedRobot, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class MinitaurSimulation:
+class Simulation(Generic[RobotT]):
     """A robot with the only clock that moves it."""
 
-    robot: SimulatedMinitaur
+    robot: RobotT
     clock: SimulatedClock
 
     def camera(self, width_px: int = 480, height_px: int = 320) -> FollowCamera:
@@ -23,18 +50,60 @@ class MinitaurSimulation:
         return FollowCamera(self.robot, width_px, height_px)
 
 
-def simulate_minitaur(config: MinitaurConfig, bus_hz: float, seed: int = 0) -> MinitaurSimulation:
-    """Build a simulated Minitaur, standing.
+MinitaurSimulation = Simulation[SimulatedMinitaur]
+ServoSimulation = Simulation[SimulatedServoRobot]
+
+
+def simulate(
+    config: SimulatedConfig, bus_hz: float, seed: int = 0, imu_quantiser: ImuQuantiser | None = None
+) -> Simulation[SimulatedRobot]:
+    """Build the simulated robot that a configuration is about, standing.
 
     Args:
         config: Of the robot.
         bus_hz: Reads and writes per second of simulated time; the physics rate must be a whole multiple.
         seed: Of the first episode; `robot.reset` draws from the generator that it is given.
+        imu_quantiser: Rounds the IMU's reading as a device does; the Minitaur's is exact and takes none.
 
     Raises:
         UsageError: If the bus rate does not fit the physics rate, or a window is asked for and there is no display.
     """
+    if isinstance(config, MinitaurConfig):
+        return simulate_minitaur(config, bus_hz, seed)
+    return simulate_servos(config, bus_hz, seed, imu_quantiser)
+
+
+def simulate_minitaur(config: MinitaurConfig, bus_hz: float, seed: int = 0) -> MinitaurSimulation:
+    """Build a simulated Minitaur, standing; see `simulate`."""
+    robot = SimulatedMinitaur(config, _period_s(bus_hz), seed)
+    return Simulation(robot, SimulatedClock(robot))
+
+
+def simulate_servos(config: ServoConfig, bus_hz: float, seed: int = 0, imu_quantiser: ImuQuantiser | None = None) -> ServoSimulation:
+    """Build a simulated robot on servos, standing; see `simulate`."""
+    period_s = _period_s(bus_hz)
+    description = describe(config)
+    physics = servo_physics(config, description)
+    robot = SimulatedServoRobot(description, physics, period_s, config.noise, seed, imu_quantiser)
+    return Simulation(robot, SimulatedClock(robot))
+
+
+def servo_physics(config: ServoConfig, description: RobotDescription) -> ServoBody:
+    """Build what servos move: for a simulated robot, or for an emulated bus."""
+    return KittyPhysics(config, description) if isinstance(config, KittyConfig) else DynamixelMinitaurPhysics(config, description)
+
+
+def describe(config: ServoConfig) -> RobotDescription:
+    """Return the description of the motors that a simulated robot runs on."""
+    return load_description(_DESCRIPTIONS[config.kind])
+
+
+def joint_names(config: SimulatedConfig) -> tuple[str, ...]:
+    """Return the names of a simulated robot's joints without building it."""
+    return JOINT_NAMES if isinstance(config, MinitaurConfig) else describe(config).joint_names
+
+
+def _period_s(bus_hz: float) -> float:
     if not 0.0 < bus_hz < float("inf"):
         raise UsageError(f"bus_hz must be positive and finite: got {bus_hz}")
-    robot = SimulatedMinitaur(config, 1.0 / bus_hz, seed)
-    return MinitaurSimulation(robot, SimulatedClock(robot))
+    return 1.0 / bus_hz

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from policy.files import write_atomically
+from robot.files import write_atomically
 from robot.errors import CheckpointError
 
 # The newest, and the one before it in case the newest is damaged.

@@ -22,7 +22,7 @@ _EPISODE_GAP_S = 2.0
 
 
 class Stream(Protocol):
-    """Where records go: `training.transport.Ring`, or a list in a test."""
+    """Where records go: `robot.transport.Ring`, or a list in a test."""
 
     @property
     def head(self) -> int:

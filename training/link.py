@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robot.transport import Counters, Ring
 from training.records import bus_dtype, step_dtype
 from training.rollout_log.recovery import StreamPosition
-from training.transport import Counters, Ring, WeightSlot
+from training.transport import WeightSlot
 
 # Records of each ring that wait for the logger and the learner: at 900 steps/s, 18 s of steps and of bus ticks at twice the rate.
 _STEP_CAPACITY = 16_384

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from policy.snapshot import Policy, PolicyConfig, save_policy
 from robot.clock import monotonic_s
+from robot.transport import OverrunError
 from training.checkpoint import CheckpointState, load_checkpoint, save_checkpoint
 from training.contract import Contract
 from training.evaluation import read_evaluations
@@ -17,7 +18,6 @@ from training.link import Link
 from training.rollout_log import read_run
 from training.sac import Metrics
 from training.scalars import Scalars
-from training.transport import OverrunError
 
 # Steps between two rows of learning figures in TensorBoard.
 _SCALARS_EVERY = 250

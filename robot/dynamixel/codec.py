@@ -153,13 +153,14 @@ def encode(motor: int, instruction: int, parameters: bytes = b"") -> bytes:
     return frame + crc16(frame).to_bytes(2, "little")
 
 
-def decode(buffer: bytes) -> tuple[list[Frame], int]:
+def decode(buffer: bytes, *, ended: bool = False) -> tuple[list[Frame], int]:
     """Find whole frames in a stream.
 
     Noise, frames with a wrong CRC and impossible lengths are skipped byte by byte: a header inside of a damaged frame is found.
 
     Args:
         buffer: What was received and not yet consumed.
+        ended: Nothing more will come: what claims to be longer than the buffer is noise.
 
     Returns:
         The frames in order, and how many bytes are done with; the rest is the beginning of a frame, or of a header.
@@ -173,14 +174,17 @@ def decode(buffer: bytes) -> tuple[list[Frame], int]:
             return frames, max(at, len(buffer) - len(HEADER) + 1)
         at = found
         if len(buffer) < at + _PREFIX:
-            return frames, at
+            return frames, len(buffer) if ended else at
         length = buffer[at + 5] | buffer[at + 6] << 8
         if not _MIN_LENGTH <= length <= MAX_LENGTH:
             at += 1
             continue
         end = at + _PREFIX + length
         if len(buffer) < end:
-            return frames, at
+            if not ended:
+                return frames, at
+            at += 1
+            continue
         if crc16(buffer[at : end - 2]) != buffer[end - 2] | buffer[end - 1] << 8:
             at += 1
             continue

@@ -17,11 +17,12 @@ import pytest
 
 from robot import FetlockError, LogError
 from robot.clock import monotonic_s, sleep_s
+from robot.transport import Counters, Ring
 from tests.training.dying import die_at
 from tests.training.records import BUS, STEP, bus_records, step_records
 from training.rollout_log import EpisodeWriter, Logger, RunMetadata, log_files, read_log, read_run, recover
 from training.rollout_log import logger as logger_module
-from training.transport import Counters, Ring, WeightSlot
+from training.transport import WeightSlot
 
 spawn = multiprocessing.get_context("spawn")
 fork = multiprocessing.get_context("fork")

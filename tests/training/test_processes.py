@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from robot.clock import monotonic_s, sleep_s
 from robot.errors import LogError, RobotError
+from robot.transport import Counters, sweep
 from training.contract import Contract
 from training.supervisor import Role, Supervisor
-from training.transport import Counters, sweep
 
 CONTRACTS = st.builds(
     Contract,

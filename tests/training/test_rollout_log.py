@@ -17,10 +17,10 @@ from mcap.reader import make_reader
 
 from robot import LogError
 from robot.clock import monotonic_s, sleep_s
+from robot.transport import Counters, Ring
 from tests.training.records import BUS, STEP, bus_records, step_records
 from training.records import dtype_of, ros2msg
 from training.rollout_log import EpisodeWriter, Logger, RunMetadata, log_files, read_log, read_run, recover, set_aside, stream_positions
-from training.transport import Counters, Ring
 
 spawn = multiprocessing.get_context("spawn")
 METADATA = RunMetadata(config_sha="abc", robot="test", seed=7)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from robot import FetlockError, PolicyError
 from robot.clock import monotonic_s, sleep_s
+from robot.transport import Counters, OverrunError, Ring
 from tests.training.records import STEP, step_records
-from training.transport import Counters, OverrunError, Ring, WeightSlot
+from training.transport import WeightSlot
 
 spawn = multiprocessing.get_context("spawn")
 

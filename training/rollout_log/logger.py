@@ -10,10 +10,10 @@ import numpy as np
 
 from robot.clock import monotonic_s
 from robot.errors import LogError
+from robot.transport import Counters, Ring
 from training.rollout_log.reader import Records
 from training.rollout_log.recovery import recover, stream_positions
 from training.rollout_log.writer import EpisodeWriter, RunMetadata
-from training.transport import Counters, Ring
 
 # Flush at least this often: an acknowledgement is at most this late, in records and in seconds.
 _FLUSH_RECORDS = 64

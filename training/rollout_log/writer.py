@@ -14,7 +14,7 @@ from foxglove import Channel, Context, Schema
 from foxglove.mcap import MCAPCompression, MCAPWriteOptions
 from numpy.typing import NDArray
 
-from policy.files import sync_folder
+from robot.files import sync_folder
 from robot.errors import LogError
 from training.records import CDR_HEADER, ros2msg
 

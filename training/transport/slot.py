@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot.errors import PolicyError
-from training.transport.memory import Block
+from robot.transport.memory import Block
 
 # Words of a buffer's header: seqlock, version, steps, updates, CRC-32.
 _WORDS = 5

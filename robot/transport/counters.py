@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from training.transport.memory import Block
+from robot.transport.memory import Block
 
 
 class Counters(Block):

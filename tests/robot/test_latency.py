@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.latency import SampleDelay, TargetDelay
+from robot.latency import SampleDelay, TargetDelay
 
 
 @dataclass(frozen=True)

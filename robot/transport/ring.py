@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot.errors import FetlockError
-from training.transport.memory import Block
+from robot.transport.memory import Block
 
 _CURSORS = 8
 _HEADER = _CURSORS * 8

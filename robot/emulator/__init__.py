@@ -1,0 +1,22 @@
+"""The emulated motor bus: Dynamixel motors behind a pseudo-terminal that any Protocol 2.0 client can open."""
+
+from robot.emulator.bus import BusOptions, EmulatedBus
+from robot.emulator.control import ControlServer, EmulatorClient, Start
+from robot.emulator.faults import Fault, FaultScript, load_faults
+from robot.emulator.machine import emulate
+from robot.emulator.process import EmulatorProcess, serve, serve_alone
+
+__all__ = [
+    "BusOptions",
+    "ControlServer",
+    "EmulatedBus",
+    "EmulatorClient",
+    "EmulatorProcess",
+    "Fault",
+    "FaultScript",
+    "Start",
+    "emulate",
+    "load_faults",
+    "serve",
+    "serve_alone",
+]

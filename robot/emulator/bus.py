@@ -1,0 +1,264 @@
+"""An emulated bus: motors, wire, faults and time in one loop without threads.
+
+In real time physics follow the monotonic clock; in lockstep they move by one bus period before each answer that holds positions, but the
+first one after a start or reset, and at no other time: the same requests give the same answers, byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from pydantic import JsonValue
+
+from robot.clock import monotonic_s
+from robot.dynamixel import codec
+from robot.dynamixel.plant import PlantSample, ServoPlant
+from robot.emulator.faults import Fault, FaultScript, Saboteur
+from robot.emulator.motor import HEAT_ERROR, LOAD_ERROR, EmulatedMotor
+from robot.emulator.responder import Reply, Responder
+from robot.emulator.wire import Wire
+from robot.types import MotorConditions
+
+# Physics that lag behind by more than this are not caught up: a machine that slept does not move in a burst, s.
+_LAG_MAX_S = 0.05
+# Bytes without a frame in them that are kept: the longest frame.
+_BUFFER_BYTES = codec.MAX_LENGTH + 7
+# A supply below this share of a motor's lowest voltage starts it again.
+_BROWN_OUT_SHARE = 0.6
+
+Observer = Callable[[PlantSample, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BusOptions:
+    """How an emulated bus behaves.
+
+    Attributes:
+        lockstep: Move only when asked.
+        paced: Let bytes take their time on the wire.
+        latency_s: Of the USB adapter; pacing only.
+        silent_successors: A motor asked behind a dead one does not answer.
+        link: Symbolic link to the port.
+        faults: What goes wrong.
+        transcript: Keep a checksum of all bytes in both directions.
+    """
+
+    lockstep: bool = False
+    paced: bool = False
+    latency_s: float = 0.0
+    silent_successors: bool = False
+    link: Path | None = None
+    faults: FaultScript = field(default_factory=FaultScript)
+    transcript: bool = False
+
+
+class EmulatedBus:
+    """Serves one port.
+
+    Args:
+        plant: What moves.
+        motors: One for each servo of the plant.
+        options: Behaviour.
+        reset: Puts the machine into a start pose; by default `plant.reset`.
+        observers: Called with each new sample and its time, s.
+        report: Says what the machine has beside its motors, for whoever asks for its status.
+    """
+
+    def __init__(
+        self,
+        plant: ServoPlant,
+        motors: Sequence[EmulatedMotor],
+        options: BusOptions,
+        reset: Callable[[np.random.Generator], MotorConditions] | None = None,
+        observers: Sequence[Observer] = (),
+        report: Callable[[], dict[str, JsonValue]] = dict,
+    ) -> None:
+        self.plant = plant
+        self.motors = tuple(motors)
+        self.options = options
+        self.wire = Wire(options.link, paced=options.paced, latency_s=options.latency_s)
+        self.responder = Responder(motors, self._before_state, silent_successors=options.silent_successors)
+        self.saboteur = Saboteur(options.faults)
+        self.worst_lag_s = 0.0
+        self.skipped_s = 0.0
+        self._reset = reset or plant.reset
+        self._observers = tuple(observers)
+        self.report = report
+        self._buffer = b""
+        self._hash = hashlib.sha256() if options.transcript else None
+        self._fresh = True
+        self._shown = -1
+        self._replug_s = float("inf")
+        self._ends: list[tuple[float, Callable[[], None]]] = []
+        self._anchor_s = monotonic_s() - plant.time_s
+        self._show()
+
+    @property
+    def now_s(self) -> float:
+        """Time of the machine, s."""
+        return self.plant.time_s
+
+    @property
+    def transcript(self) -> str | None:
+        """SHA-256 of all bytes so far, each direction marked; None if none is kept."""
+        return None if self._hash is None else self._hash.hexdigest()
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes that the host sent, and answer the frames in them."""
+        baud = self.wire.baud
+        arrived_s = self.wire.received(len(data), monotonic_s(), baud)
+        self._buffer += self.saboteur.request(data, self.now_s)
+        frames, done = codec.decode(self._buffer)
+        self._buffer = self._buffer[done:][-_BUFFER_BYTES:]
+        for frame in frames:
+            if self._hash is not None:
+                self._note(b">", codec.encode(frame.id, frame.instruction, frame.parameters))
+            self.catch_up()
+            self.responder.whole_bursts = self.saboteur.idle and not self.options.paced
+            for reply in self.responder.answer(frame, self.now_s, baud):
+                self._send(reply, arrived_s, baud)
+
+    def _send(self, reply: Reply, arrived_s: float, baud: int) -> None:
+        copies = [(0.0, reply.data)] if self.saboteur.idle else self.saboteur.reply(reply.motor, reply.data, self.now_s)
+        for late_s, data in copies:
+            self._note(b"<", data)
+            if late_s:
+                self.wire.send_late(data, monotonic_s() + late_s)
+            else:
+                self.wire.send(data, arrived_s, reply.return_delay_s if self.options.paced else 0.0, baud)
+
+    def catch_up(self) -> None:
+        """Move physics on to now; in lockstep time does not pass by itself."""
+        self._begin_faults()
+        if self.options.lockstep:
+            return
+        behind_s = monotonic_s() - self._anchor_s - self.plant.time_s
+        if behind_s > _LAG_MAX_S:
+            self.skipped_s += behind_s - _LAG_MAX_S
+            self._anchor_s += behind_s - _LAG_MAX_S
+            behind_s = _LAG_MAX_S
+        steps = int(behind_s / self.plant.step_s)
+        if steps <= 0:
+            return
+        self.worst_lag_s = max(self.worst_lag_s, behind_s)
+        self._run(steps)
+        self.plant.record()
+        self._show()
+
+    def _run(self, steps: int) -> None:
+        """Run physics, stopping where a watchdog expires."""
+        end = self.plant.step + steps
+        while self.plant.step < end:
+            expiry_s = min(motor.watchdog_expiry_s for motor in self.motors)
+            left = end - self.plant.step
+            if expiry_s < float("inf"):
+                left = min(left, max(1, round((expiry_s - self.plant.time_s) / self.plant.step_s)))
+            self.plant.run(left)
+            self._check_watchdogs()
+
+    def _before_state(self) -> None:
+        if not self.options.lockstep:
+            return
+        if not self._fresh:
+            self.plant.advance()
+            self._check_watchdogs()
+            self._begin_faults()
+            self._show()
+        self._fresh = False
+
+    def _check_watchdogs(self) -> None:
+        now_s = self.plant.time_s
+        for motor in self.motors:
+            motor.check_watchdog(now_s)
+
+    def _show(self) -> None:
+        """Put a new sample into all registers, and before the observers."""
+        if self.plant.step == self._shown:
+            return
+        self._shown = self.plant.step
+        sample, now_s = self.plant.sample(), self.now_s
+        for motor in self.motors:
+            motor.update(sample, now_s)
+        for observe in self._observers:
+            observe(sample, now_s)
+
+    def reset(self, rng: np.random.Generator) -> MotorConditions:
+        """Let an unseen hand put the machine into a start pose; its time feeds no watchdog and starves none."""
+        conditions = self._reset(rng)
+        for motor in self.motors:
+            motor.feed(self.now_s)
+            motor.settle()
+        self._anchor_s = monotonic_s() - self.plant.time_s
+        self._fresh = True
+        self._shown = -1
+        self._show()
+        return conditions
+
+    def inject(self, fault: Fault) -> None:
+        """Let a fault begin now, or after its `at_s`."""
+        self.saboteur.add(fault, self.now_s + fault.at_s)
+
+    def _begin_faults(self) -> None:
+        now_s = self.now_s
+        for fault in self.saboteur.due(now_s):
+            self._begin(fault, now_s)
+        if self._ends:
+            over = [end for at_s, end in self._ends if at_s <= now_s]
+            self._ends = [(at_s, end) for at_s, end in self._ends if at_s > now_s]
+            for end in over:
+                end()
+
+    def _begin(self, fault: Fault, now_s: float) -> None:
+        end_s = now_s + fault.duration_s
+        if fault.kind == "unplug":
+            self.wire.unplug()
+            self._replug_s = monotonic_s() + fault.duration_s
+        for motor in self.motors:
+            if not fault.hits(motor.id):
+                continue
+            if fault.kind == "reboot":
+                motor.reboot(now_s)
+            elif fault.kind == "overheat":
+                motor.temperature_c = motor.memory["temperature_limit"] + 1.0
+                motor.fail(HEAT_ERROR)
+            elif fault.kind == "overload":
+                motor.fail(LOAD_ERROR)
+            elif fault.kind == "brown_out":
+                self._brown_out(motor, fault.magnitude or 0.0, now_s, end_s)
+            elif fault.kind == "encoder_wrap":
+                motor.encoder_offset += round(fault.magnitude or 4096.0)
+            elif fault.kind == "stuck_encoder":
+                motor.encoder_stuck = motor.memory["present_position"]
+                self._ends.append((end_s, motor.free_encoder))
+        # What has changed must be in the registers before the next answer.
+        self._shown = -1
+        self._show()
+
+    def _brown_out(self, motor: EmulatedMotor, supply_v: float, now_s: float, end_s: float) -> None:
+        before_v, motor.servo.supply_v = motor.servo.supply_v, supply_v
+        if supply_v * 10.0 < _BROWN_OUT_SHARE * motor.memory.table["min_voltage_limit"].minimum:
+            motor.reboot(now_s)
+
+        def end() -> None:
+            motor.servo.supply_v = before_v
+
+        self._ends.append((end_s, end))
+
+    def replug_if_due(self) -> None:
+        """Plug the port in again when an unplugging is over."""
+        if monotonic_s() >= self._replug_s:
+            self._replug_s = float("inf")
+            self.wire.plug()
+
+    def _note(self, direction: bytes, data: bytes) -> None:
+        if self._hash is not None:
+            self._hash.update(direction)
+            self._hash.update(data)
+
+    def close(self) -> None:
+        """Remove the port. Idempotent."""
+        self.wire.close()

@@ -1,0 +1,154 @@
+"""Faults of motors and wires, scripted: the same script and seed give the same faults at the same places."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from robot.errors import UsageError
+
+# Faults of single answers, and faults of motors that last.
+ReplyFault = Literal["drop", "delay", "duplicate", "corrupt"]
+MotorFault = Literal["reboot", "overheat", "overload", "brown_out", "encoder_wrap", "stuck_encoder", "unplug"]
+_REPLY_FAULTS = ("drop", "delay", "duplicate", "corrupt")
+
+
+class Fault(BaseModel):
+    """One fault: of answers while it is on, or of motors from a time on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ReplyFault | MotorFault
+    # Ids; all motors where none is named.
+    motors: tuple[int, ...] = ()
+    # On the machine's clock, s: when it begins and how long it lasts.
+    at_s: float = Field(default=0.0, ge=0.0)
+    duration_s: float = Field(default=float("inf"), gt=0.0)
+    # Of answers: which share of them is hit, or every how many-eth. For corrupt: of bytes, in both directions.
+    probability: float = Field(default=1.0, ge=0.0, le=1.0)
+    every: int | None = Field(default=None, ge=1)
+    # delay: s; brown_out: V of the supply; encoder_wrap: pulses of the jump.
+    magnitude: float | None = None
+
+    @model_validator(mode="after")
+    def _magnitude_fits(self) -> Self:
+        if self.kind in ("delay", "brown_out") and (self.magnitude is None or not 0.0 <= self.magnitude < 100.0):
+            raise ValueError(f"{self.kind} needs a magnitude: {'seconds' if self.kind == 'delay' else 'volts of the supply'}")
+        return self
+
+    @property
+    def of_replies(self) -> bool:
+        """Whether single answers are hit."""
+        return self.kind in _REPLY_FAULTS
+
+    def hits(self, motor: int) -> bool:
+        """Tell whether it is about this motor."""
+        return not self.motors or motor in self.motors
+
+
+class FaultScript(BaseModel):
+    """What goes wrong."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(default=0, ge=0)
+    faults: tuple[Fault, ...] = ()
+
+
+def load_faults(path: Path) -> FaultScript:
+    """Read a script.
+
+    Raises:
+        UsageError: If it cannot be read or is not right.
+    """
+    try:
+        return FaultScript.model_validate_json(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8"))), strict=True)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+        raise UsageError(f"{path} cannot be read as a fault script: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+class Saboteur:
+    """Decides what happens to each answer and request.
+
+    Args:
+        script: Its faults; more can be added later.
+    """
+
+    def __init__(self, script: FaultScript) -> None:
+        self._rng = np.random.default_rng(script.seed)
+        self._pending: list[Fault] = []
+        self._replies: list[tuple[Fault, float]] = []
+        self._count = 0
+        for fault in script.faults:
+            self.add(fault, fault.at_s)
+
+    def add(self, fault: Fault, at_s: float) -> None:
+        """Let a fault begin at a time of the machine's clock, s."""
+        if fault.of_replies:
+            self._replies.append((fault, at_s))
+        else:
+            self._pending.append(fault.model_copy(update={"at_s": at_s}))
+
+    @property
+    def idle(self) -> bool:
+        """Whether no answer is hit by anything: the fast way is open."""
+        return not self._replies
+
+    def due(self, now_s: float) -> list[Fault]:
+        """Return faults of motors that begin now; each once."""
+        if not self._pending:
+            return []
+        begun = [fault for fault in self._pending if fault.at_s <= now_s]
+        self._pending = [fault for fault in self._pending if fault.at_s > now_s]
+        return begun
+
+    def reply(self, motor: int, answer: bytes, now_s: float) -> list[tuple[float, bytes]]:
+        """Return what becomes of an answer: (delay in s, bytes) for each time that it is sent; empty if it is lost."""
+        self._count += 1
+        sent = [(0.0, answer)]
+        for fault, at_s in self._replies:
+            if not (at_s <= now_s < at_s + fault.duration_s and fault.hits(motor)):
+                continue
+            if fault.kind == "corrupt":
+                sent = [(late_s, self._flipped(copy, fault.probability)) for late_s, copy in sent]
+            elif self._strikes(fault):
+                sent = self._struck(fault, sent)
+        return sent
+
+    def request(self, data: bytes, now_s: float) -> bytes:
+        """Return what arrives of bytes that the host sent."""
+        for fault, at_s in self._replies:
+            if fault.kind == "corrupt" and not fault.motors and at_s <= now_s < at_s + fault.duration_s:
+                data = self._flipped(data, fault.probability)
+        return data
+
+    def _strikes(self, fault: Fault) -> bool:
+        if fault.every is not None:
+            return self._count % fault.every == 0
+        return fault.probability >= 1.0 or bool(self._rng.random() < fault.probability)
+
+    @staticmethod
+    def _struck(fault: Fault, sent: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
+        if fault.kind == "drop":
+            return []
+        if fault.kind == "duplicate":
+            return [*sent, *sent]
+        return [(late_s + (fault.magnitude or 0.0), copy) for late_s, copy in sent]
+
+    def _flipped(self, data: bytes, share: float) -> bytes:
+        """Flip one random bit of each byte with probability `share`."""
+        hit = np.flatnonzero(self._rng.random(len(data)) < share)
+        if not len(hit):
+            return data
+        damaged = bytearray(data)
+        for place, bit in zip(hit.tolist(), self._rng.integers(0, 8, len(hit)).tolist(), strict=True):
+            damaged[place] ^= 1 << bit
+        return bytes(damaged)

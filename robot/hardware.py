@@ -1,0 +1,269 @@
+"""A robot of Dynamixel motors on a bus: a Robot whose joints are registers.
+
+Time law: `advance` begins a bus tick; the first `read` after it asks the motors, later ones repeat its answer. `write` sends goals at once.
+The motors' own watchdog stops them when nothing is sent: a process that dies stops its robot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from robot.calibration import Calibration, require_same_robot
+from robot.clock import monotonic_s
+from robot.connection import set_up
+from robot.description import RobotDescription
+from robot.dynamixel.group import GroupState
+from robot.dynamixel.provision import Change, SetupBus
+from robot.dynamixel.units import RawArray
+from robot.errors import ClosedError, FetlockError, MotorError, RobotError, StaleError
+from robot.protocols import BaseTracker, ImuSource
+from robot.types import Command, RobotState, TrackedAngle, frozen_array, require_executable
+
+# How many ticks a joint may be silent: ten lost answers are a fault, one is not.
+_SILENT_TICKS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """What a robot has beside its joints; closed with it."""
+
+    imu: ImuSource | None = None
+    tracker: BaseTracker | None = None
+
+
+class HardwareRobot:
+    """Implements Robot and Armable. Connected and set up when made, with torque off: `arm` switches it on.
+
+    Goals are rounded to pulses and kept inside of the joints' ranges, and within what a motor can turn in a tick from the goal before;
+    `write` returns what was sent. `read` gives the hardware errors of all motors; a motor that reports one stays readable.
+
+    Args:
+        description: Of the robot.
+        connect: Opens the bus; called again by `reconnect`.
+        calibration: Of this machine.
+        bus_period_s: Time between two ticks.
+        senses: IMU and tracker.
+        now_s: The clock of stamps and ages: the monotonic one, or that of a machine that runs in lockstep.
+        source: Where the calibration is from, for messages.
+
+    Raises:
+        PortError: If the port cannot be opened.
+        MotorError: If motors are missing, of another model, or report errors; no motor has moved.
+        BusError: If a motor does not answer or refuses.
+        CalibrationError: If the calibration is of another robot, or a joint stands where it cannot.
+    """
+
+    def __init__(
+        self,
+        description: RobotDescription,
+        connect: Callable[[], SetupBus],
+        calibration: Calibration,
+        bus_period_s: float,
+        senses: Senses | None = None,
+        now_s: Callable[[], float] = monotonic_s,
+        source: str = "the calibration",
+    ) -> None:
+        require_same_robot(calibration, description, source)
+        self.description = description
+        self.joint_names = description.joint_names
+        self.bus_period_s = bus_period_s
+        self._calibration = calibration
+        self._connect = connect
+        self._senses = senses or Senses()
+        self._now_s = now_s
+        self._closed = self._armed = False
+        self._held: Command | None = None
+        self._state: RobotState | None = None
+        self._goals: RawArray = np.zeros(len(self.joint_names), np.int64)
+        self._sent_s = monotonic_s()
+        self._open()
+
+    @property
+    def now_s(self) -> float:
+        """Time of the robot's clock, s."""
+        return self._now_s()
+
+    @property
+    def armed(self) -> bool:
+        """Whether torque was switched on, and not off since."""
+        return self._armed
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What the newest connection had to change in the motors."""
+        return self._connection.changes
+
+    def read(self) -> RobotState:
+        self._require_open()
+        if self._state is None:
+            self._state = self._measure()
+        return self._state
+
+    def write(self, command: Command) -> Command:
+        self._require_open()
+        require_executable(command, len(self.joint_names))
+        if self._held is not None:
+            return self._held
+        if not self._armed:
+            raise RobotError("torque is off: arm the robot before it is moved")
+        link = self._connection
+        raw = link.joint_map.to_raw(command.position_rad)
+        low, high = link.bounds
+        raw = np.clip(np.clip(raw, self._goals - link.step_raw, self._goals + link.step_raw), low, high)
+        link.group.write_goals(raw)
+        self._goals = raw
+        self._sent_s = monotonic_s()
+        return Command(link.joint_map.position_rad(raw))
+
+    def stop(self) -> None:
+        if self._closed or self._held is not None:
+            return
+        held = Command(self._connection.joint_map.position_rad(self._goals))
+        with contextlib.suppress(FetlockError):
+            held = Command(self.read().joints.position_rad)
+            held = self.write(held)
+        self._held = held
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(FetlockError):
+            if self._armed:
+                self._connection.group.cut()
+        for part in (self._bus, self._senses.imu, self._senses.tracker):
+            if part is not None:
+                part.close()
+
+    def advance(self) -> None:
+        """Begin a bus tick. Only a clock calls it.
+
+        Raises:
+            ClosedError: After `close`.
+        """
+        self._require_open()
+        self._state = None
+
+    def arm(self) -> None:
+        """Switch torque on where every joint stands, the motors' watchdog before it; ends a HOLD.
+
+        Raises:
+            RobotError: If a check fails; torque is then off.
+        """
+        self._require_open()
+        link = self._connection
+        self._goals = link.group.arm(link.bounds, self.description.servo.watchdog_s, self._now_s)
+        self._armed, self._held, self._state = True, None, None
+        self._sent_s = monotonic_s()
+
+    def cut(self) -> None:
+        """Switch torque off: the robot drops.
+
+        Raises:
+            ClosedError: After `close`.
+            BusError: If a motor does not confirm.
+        """
+        self._require_open()
+        self._armed = False
+        self._connection.group.cut()
+
+    def resync(self) -> None:
+        """Take the robot as it is after something else has moved it, such as the reset of an emulated machine; ends a HOLD."""
+        self._require_open()
+        self._connection.group.forget()
+        self._held = self._state = None
+        self._sent_s = monotonic_s()
+        self._goals = self._connection.joint_map.to_raw(self.read().joints.position_rad)
+
+    def recover(self) -> None:
+        """Restart motors that report an error, set all up again and verify them; torque stays off.
+
+        Only on request, and never in an episode: it takes about a second.
+
+        Raises:
+            RobotError: If a motor does not come back.
+        """
+        self._require_open()
+        self._armed = False
+        group = self._connection.group
+        group.cut()
+        for motor in group.with_errors(self._now_s()):
+            self._bus.reboot(motor)
+        self._set_up()
+
+    def reconnect(self) -> None:
+        """Open the bus again after it was lost, find the motors and set them up; torque stays off.
+
+        Raises:
+            PortError: If the port is still gone.
+            RobotError: If a motor is not as it was.
+        """
+        self._require_open()
+        self._bus.close()
+        self._open()
+
+    def _open(self) -> None:
+        self._bus = self._connect()
+        try:
+            self._set_up()
+        except BaseException:
+            self._bus.close()
+            raise
+
+    def _set_up(self) -> None:
+        self._armed = False
+        self._held = self._state = None
+        self._connection = set_up(self._bus, self.description, self._calibration, self.bus_period_s, self._now_s)
+        self._sent_s = monotonic_s()
+
+    def _measure(self) -> RobotState:
+        now_s = self._now_s()
+        link = self._connection
+        self._require_watchdogs_fed()
+        state = link.group.read(now_s)
+        joints = slice(0, len(self.joint_names))
+        age_s = now_s - state.measured_s
+        if float(age_s[joints].max()) > _SILENT_TICKS * self.bus_period_s:
+            worst = int(age_s[joints].argmax())
+            raise StaleError(
+                f"joint {self.joint_names[worst]} (motor {link.group.ids[worst]}) has been silent for {age_s[worst]:.3f} s "
+                f"(bound {_SILENT_TICKS * self.bus_period_s:.3f}): look at its cable, its supply and its hardware errors"
+            )
+        shown = link.readings.state(
+            now_s, frozen_array(age_s[joints]), state.position_raw[joints], state.velocity_raw[joints], state.current_raw[joints]
+        )
+        return RobotState(
+            replace(shown, temperature_c=frozen_array(state.temperature_c[joints]), hardware_error=state.hardware_error[joints]),
+            imu=None if self._senses.imu is None else self._senses.imu.read(),
+            tracked_base=None if self._senses.tracker is None else self._senses.tracker.read(),
+            tracked_object=self._object(state, age_s),
+            voltage_v=state.voltage_v,
+        )
+
+    def _object(self, state: GroupState, age_s: np.ndarray) -> TrackedAngle | None:
+        """Return what the first auxiliary motor measures."""
+        mapping = self._connection.object_map
+        if mapping is None:
+            return None
+        first = len(self.joint_names)
+        angle, rate = mapping.position_rad(state.position_raw[first:]), mapping.velocity_rad_s(state.velocity_raw[first:])
+        return TrackedAngle(float(angle[0]), float(rate[0]), float(age_s[first]))
+
+    def _require_watchdogs_fed(self) -> None:
+        """Look at the motors' watchdogs after a pause in which they may have expired: a locked motor ignores its goals in silence."""
+        paused = self._armed and monotonic_s() - self._sent_s > self.description.servo.watchdog_s
+        self._sent_s = monotonic_s()
+        if paused and (expired := self._connection.group.watchdogs_expired()):
+            self._armed = False
+            raise MotorError(
+                f"motor {', '.join(map(str, expired))} stopped: nothing was sent for {self.description.servo.watchdog_s} s; "
+                "torque holds where they stand: arm the robot again"
+            )
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ClosedError("this robot is closed: connect anew")

@@ -1,0 +1,149 @@
+"""The kitty's body under its servos, in PyBullet."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pybullet
+
+from robot.description import RobotDescription
+from robot.types import BodyMotion, MotorConditions
+from sim.bullet_physics import BulletJoints
+from sim.dynamics import BASE, LinkInertia, remove_damping, scale_masses, set_foot_friction, set_joint_friction
+from sim.engine import Vector, open_world, silent_stdout, upright
+from sim.ground import slope_quaternion
+from sim.kitty.config import KittyConfig
+from sim.kitty.model import ARMATURE_KG_M2, foot_depth_m, kitty_urdf
+from sim.servo_episode import ServoEpisode, draw_episode
+
+# An episode begins with the lowest foot this far above the ground, m: it lands softly while the servos hold the pose.
+_CLEARANCE_M = 0.002
+# Joints of a leg, in the order of the description.
+_PER_LEG = 3
+
+
+class KittyPhysics:
+    """Implements MotorPhysics over a world with a kitty in it, standing above the ground until the first `reset`.
+
+    Args:
+        config: Of the robot.
+        description: Of the robot: names, limits and home pose.
+
+    Raises:
+        UsageError: If a window is asked for and there is no display.
+    """
+
+    def __init__(self, config: KittyConfig, description: RobotDescription) -> None:
+        self._config = config
+        self._description = description
+        client = open_world(config)
+        body = _load(client, config, description)
+        joints = _joints(client, body)
+        self._numbers = tuple(joints[name] for name in description.joint_names)
+        self._feet = self._numbers[_PER_LEG - 1 :: _PER_LEG]
+        self._links = _inertias(client, body, self._numbers)
+        self.world = BulletJoints(client, body, self._numbers, config.physics_hz)
+        remove_damping(client, body, self._numbers)
+        self._snapshot: int = pybullet.saveState(physicsClientId=client)
+        self.reset(np.random.default_rng(0))
+
+    @property
+    def step_s(self) -> float:
+        return self.world.step_s
+
+    @property
+    def episode(self) -> ServoEpisode:
+        """What the newest reset drew."""
+        return self._episode
+
+    @property
+    def links(self) -> tuple[LinkInertia, ...]:
+        """Nominal masses and inertias of base and links."""
+        return self._links
+
+    @property
+    def feet(self) -> tuple[int, ...]:
+        """Link numbers of the shanks, whose ends are the feet."""
+        return self._feet
+
+    def joints(self) -> Sequence[Sequence[float]]:
+        return self.world.states()
+
+    def step(self, torques_nm: Sequence[float]) -> None:
+        self.world.step(torques_nm)
+
+    def body(self) -> BodyMotion:
+        return self.world.motion()
+
+    def upright(self) -> float:
+        """Return the cosine between the vertical axes of base and ground."""
+        return upright(self.body().quaternion, slope_quaternion(self._config.ground))
+
+    def push(self, force_world_n: Vector, steps: int) -> None:
+        """Pull at the base's centre for a number of physics steps from now. Shape (3,), N, world frame."""
+        self.world.push(force_world_n, steps)
+
+    def reset(self, rng: np.random.Generator) -> MotorConditions:
+        """Draw a machine and a pose; put it, at rest, just above the ground."""
+        client, body = self.world.client, self.world.body
+        self._episode = episode = draw_episode(self._config, self._description, rng)
+        pybullet.restoreState(stateId=self._snapshot, physicsClientId=client)
+        self.world.push((0.0, 0.0, 0.0), 0)
+        set_joint_friction(client, body, self._numbers, episode.joint_friction_nm)
+        scale_masses(
+            client,
+            body,
+            self._links,
+            base_scale=episode.base_mass_scale,
+            leg_scale=episode.leg_mass_scale,
+            inertia_scale=episode.inertia_scale,
+        )
+        set_foot_friction(client, body, self._feet, episode.foot_friction)
+        self._place(episode.motors.start_rad)
+        return episode.motors
+
+    def close(self) -> None:
+        """Disconnect from PyBullet; once."""
+        self.world.close()
+
+    def _place(self, pose_rad: Sequence[float]) -> None:
+        client, body = self.world.client, self.world.body
+        for joint, angle in zip(self._numbers, pose_rad, strict=True):
+            pybullet.resetJointState(body, joint, angle, physicsClientId=client)
+        legs = (pose_rad[first : first + _PER_LEG] for first in range(0, len(pose_rad), _PER_LEG))
+        height = max(foot_depth_m(*leg) for leg in legs) + _CLEARANCE_M
+        orientation = slope_quaternion(self._config.ground)
+        above = pybullet.rotateVector(orientation, (0.0, 0.0, height), physicsClientId=client)
+        pybullet.resetBasePositionAndOrientation(body, above, orientation, physicsClientId=client)
+
+
+def _load(client: int, config: KittyConfig, description: RobotDescription) -> int:
+    # Inertias are the file's: those of the shapes would leave out the brackets.
+    flags = pybullet.URDF_USE_INERTIA_FROM_FILE
+    if config.self_collision:
+        flags |= pybullet.URDF_USE_SELF_COLLISION | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_PARENT
+    with tempfile.TemporaryDirectory() as folder, silent_stdout():
+        path = Path(folder) / "kitty.urdf"
+        path.write_text(kitty_urdf(description), encoding="utf-8")
+        # High enough that nothing touches: contacts of a snapshot would be those of another pose.
+        body: int = pybullet.loadURDF(str(path), (0.0, 0.0, 1.0), flags=flags, physicsClientId=client)
+    return body
+
+
+def _joints(client: int, body: int) -> dict[str, int]:
+    count = pybullet.getNumJoints(body, physicsClientId=client)
+    infos = [pybullet.getJointInfo(body, joint, physicsClientId=client) for joint in range(count)]
+    return {info[1].decode(): info[0] for info in infos}
+
+
+def _inertias(client: int, body: int, joints: Sequence[int]) -> tuple[LinkInertia, ...]:
+    """Return the nominal inertias; PyBullet has no armature, so the moving link of each joint carries it."""
+    nominal = []
+    for link in (BASE, *joints):
+        mass, _, inertia, *_ = pybullet.getDynamicsInfo(body, link, physicsClientId=client)
+        axis = (0.0, 0.0, 0.0) if link == BASE else pybullet.getJointInfo(body, link, physicsClientId=client)[13]
+        nominal.append(LinkInertia(link, mass, inertia, tuple(abs(part) * ARMATURE_KG_M2 for part in axis)))
+    return tuple(nominal)
