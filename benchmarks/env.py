@@ -23,7 +23,7 @@ from fetlock.config import RunConfig, load_config
 from robot.clock import monotonic_s
 from robot.errors import FetlockError
 from safety import MotionLoop
-from sim import MinitaurSimulation, simulate_minitaur
+from sim import MinitaurConfig, MinitaurSimulation, simulate_minitaur
 from training.env import RobotEnv
 from training.tasks.walk import WalkMemory, WalkTask
 
@@ -53,11 +53,17 @@ def steps_s(env: RobotEnv[WalkMemory], actions: Actions, seed: int) -> float:
     return monotonic_s() - start_s
 
 
+def _minitaur(config: RunConfig) -> MinitaurConfig:
+    if not isinstance(config.robot, MinitaurConfig):
+        raise FetlockError(f"the benchmark's trot is the Minitaur's: robot.kind is {config.robot.kind}")
+    return config.robot
+
+
 class Unguarded:
     """An episode of a robot without a guard, which can be repeated as the physics alone."""
 
     def __init__(self, config: RunConfig, actions: Actions) -> None:
-        self._simulation: MinitaurSimulation = simulate_minitaur(config.robot, config.bus_hz)
+        self._simulation: MinitaurSimulation = simulate_minitaur(_minitaur(config), config.bus_hz)
         robot = self._simulation.robot
         motion = MotionLoop(robot, self._simulation.clock, round(config.bus_hz / config.control_hz))
         task = WalkTask(config.task, motion.policy_period_s)

@@ -5,3 +5,4 @@ from __future__ import annotations
 import gymnasium
 
 gymnasium.register("fetlock/MinitaurWalk-v0", entry_point="fetlock.environments:minitaur_walk")
+gymnasium.register("fetlock/KittyWalk-v0", entry_point="fetlock.environments:kitty_walk")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from fetlock.config import RunConfig
+from fetlock.machines import AnyRobotConfig, EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind, emulated_imu
 from policy.layout import PolicyLayout
 from robot.clock import PacedClock, RealTimeClock, TickStatistics
+from robot.imu import quantised
 from robot.protocols import Clock
 from safety import GuardedRobot, MotionLoop
-from sim import simulate_minitaur
+from sim import ImuQuantiser, simulate
 from training.contract import Contract
 from training.env import RobotEnv
 from training.evaluation import Mark
@@ -17,15 +21,53 @@ from training.tasks.walk import WalkMemory, WalkTask
 
 
 def make_env(config: RunConfig, *, realtime: bool = False, render_mode: str | None = None) -> RobotEnv[WalkMemory]:
-    """Build the environment of a configuration: simulated robot, guard, task, teleport reset.
+    """Build the environment of a configuration: robot, guard, task, reset.
+
+    A robot on a bus has no camera: an emulated one is filmed in the simulation that stands behind its bus.
 
     Args:
         config: Of the run.
-        realtime: Slow the simulation to real time.
+        realtime: Slow a simulation to real time; a robot of metal is always in real time.
         render_mode: None or "rgb_array".
+
+    Raises:
+        RobotError: If a robot on a bus cannot be reached, or is not as described.
     """
+    robot = config.robot
+    if isinstance(robot, EmulatedConfig) and render_mode is not None:
+        robot = robot.machine
+    if isinstance(robot, EmulatedConfig | HardwareConfig):
+        return _bus_env(config, realtime=realtime)
+    return _simulated_env(config, robot, realtime=realtime, render_mode=render_mode)
+
+
+def _bus_env(config: RunConfig, *, realtime: bool) -> RobotEnv[WalkMemory]:
+    # Only who has a bus imports what drives one.
+    from fetlock.emulated import connect_emulated, connect_hardware
+
+    emulated = isinstance(config.robot, EmulatedConfig)
+    machine = connect_emulated(config, realtime=realtime) if emulated else connect_hardware(config)
+    guard = GuardedRobot(machine.robot, config.guard, 1.0 / config.bus_hz)
+    motion = MotionLoop(guard, machine.clock, round(config.bus_hz / config.control_hz))
+
+    def reset(rng: np.random.Generator) -> None:
+        machine.reset(rng)
+        guard.reseed()
+
+    return RobotEnv(
+        motion,
+        WalkTask(config.task, motion.policy_period_s),
+        reset,
+        machine.close,
+        config.task.time_limit_steps,
+        timing=machine.timing,
+        skip_to=machine.skip_to,
+    )
+
+
+def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: bool, render_mode: str | None) -> RobotEnv[WalkMemory]:
     period_s = 1.0 / config.bus_hz
-    simulation = simulate_minitaur(config.robot, config.bus_hz)
+    simulation = simulate(machine, config.bus_hz, imu_quantiser=quantiser_of(config.robot))
     robot = GuardedRobot(simulation.robot, config.guard, period_s)
     clock: Clock = simulation.clock
     real = RealTimeClock(period_s) if realtime else None
@@ -53,11 +95,18 @@ def make_env(config: RunConfig, *, realtime: bool = False, render_mode: str | No
     )
 
 
+def quantiser_of(robot: AnyRobotConfig) -> ImuQuantiser | None:
+    """Return how the IMU of a robot rounds what it measures; None where it is exact."""
+    if isinstance(robot, EmulatedConfig) and robot.imu != "none":
+        return partial(quantised, emulated_imu(robot.imu))
+    return None
+
+
 def policy_layout(config: RunConfig, env: RobotEnv[WalkMemory]) -> PolicyLayout:
     """Describe the policy that fits an environment of `config`."""
     return PolicyLayout(
-        robot=config.robot.kind,
-        task="walk",
+        robot=body_kind(config.robot),
+        task=config.task.kind,
         joint_names=env.motion.robot.joint_names,
         observation_names=env.task.observation_names,
         action_names=env.task.action_names,

@@ -5,25 +5,48 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
 
 from fetlock import document
 from fetlock.complaint import complaint
 from fetlock.config_help import config_help
 from fetlock.flags import Flag, apply, flag_of, read_flags
+from fetlock.machines import EmulatedConfig, HardwareConfig, body_kind, names_of_joints, simulated
 from robot.errors import UsageError
 from safety.limits import GuardConfig
-from sim import MinitaurConfig, SimulatedMinitaur
+from sim import DynamixelMinitaurConfig, KittyConfig, MinitaurConfig
 from training.config import SacConfig, TrainConfig
-from training.tasks.walk import WalkConfig
+from training.tasks import KittyWalkConfig, WalkConfig
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "minitaur_walk.yaml"
 # A rate counts as a whole multiple of another within this relative error: 1/3 of 100 Hz written as 33.333333333 does.
 _RATE_TOLERANCE = 1e-9
+# The task that fits each robot's legs.
+_TASKS = {"minitaur": "walk", "minitaur_dynamixel": "walk", "kitty": "kitty_walk"}
+
+
+def _kind_or(default: str) -> Callable[[object], str]:
+    """Return a discriminator of unions by `kind`; a group of keys without one is of the default kind."""
+
+    def kind(value: object) -> str:
+        return str(value.get("kind", default) if isinstance(value, dict) else getattr(value, "kind", default))
+
+    return kind
+
+
+RobotConfig = Annotated[
+    Annotated[MinitaurConfig, Tag("minitaur")]
+    | Annotated[DynamixelMinitaurConfig, Tag("minitaur_dynamixel")]
+    | Annotated[KittyConfig, Tag("kitty")]
+    | Annotated[EmulatedConfig, Tag("emulated")]
+    | Annotated[HardwareConfig, Tag("dynamixel")],
+    Discriminator(_kind_or("minitaur")),
+]
+TaskConfig = Annotated[Annotated[WalkConfig, Tag("walk")] | Annotated[KittyWalkConfig, Tag("kitty_walk")], Discriminator(_kind_or("walk"))]
 
 
 class RunConfig(BaseModel):
@@ -37,22 +60,30 @@ class RunConfig(BaseModel):
     control_hz: float = Field(default=50.0, ge=1.0, le=500.0)
     # Ticks of the guard and the bus per second; a whole multiple of control_hz.
     bus_hz: float = Field(default=100.0, ge=1.0, le=1000.0)
-    robot: MinitaurConfig = MinitaurConfig()
+    robot: RobotConfig = MinitaurConfig()
     # Without defaults: what may move is decided for each robot.
     guard: GuardConfig
-    task: WalkConfig = WalkConfig()
+    task: TaskConfig = WalkConfig()
     sac: SacConfig = SacConfig()
     train: TrainConfig = TrainConfig()
 
     @model_validator(mode="after")
     def _rates_divide(self) -> Self:
         _require_multiple("bus_hz", self.bus_hz, "control_hz", self.control_hz)
-        _require_multiple("robot.physics_hz", self.robot.physics_hz, "bus_hz", self.bus_hz)
+        machine = simulated(self.robot)
+        if machine is not None:
+            where = "robot.machine.physics_hz" if isinstance(self.robot, EmulatedConfig) else "robot.physics_hz"
+            _require_multiple(where, machine.physics_hz, "bus_hz", self.bus_hz)
         return self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        ground, height_m = self.robot.ground.kind, self.task.fall_height_m
+        kind = body_kind(self.robot)
+        fitting = _TASKS.get(kind)
+        if self.task.kind != fitting:
+            raise ValueError(f"task.kind {self.task.kind} is not for the legs of robot.kind {kind}: use {fitting or 'another robot'}")
+        machine = simulated(self.robot)
+        ground, height_m = "flat" if machine is None else machine.ground.kind, self.task.fall_height_m
         if ground != "flat" and height_m is not None:
             raise ValueError(
                 f"task.fall_height_m is a world height, {height_m} m, and means nothing on robot.ground.kind {ground}: set it to null "
@@ -123,7 +154,7 @@ def _validated(values: dict[str, JsonValue], where: str, flags: list[Flag]) -> R
         # JSON's strict mode takes lists for tuples and whole numbers for floats, and nothing else for what it is not.
         config = RunConfig.model_validate_json(json.dumps(values), strict=True)
         # One limit for all joints, or one for each: only here are both known.
-        config.guard.limits(len(SimulatedMinitaur.joint_names), 1.0 / config.bus_hz)
+        config.guard.limits(len(names_of_joints(config.robot)), 1.0 / config.bus_hz)
     except ValidationError as error:
         raise UsageError(complaint(error, values, where, flags, RunConfig)) from error
     return config

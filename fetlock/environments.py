@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fetlock.build import make_env
-from fetlock.config import load_config
+from fetlock.config import DEFAULT_CONFIG, load_config
 from training.env import RobotEnv
 from training.tasks.walk import WalkMemory
+
+_KITTY_CONFIG = DEFAULT_CONFIG.with_name("kitty_walk.yaml")
 
 
 def minitaur_walk(render_mode: str | None = None, config: str | None = None, overrides: tuple[str, ...] = ()) -> RobotEnv[WalkMemory]:
@@ -16,5 +18,13 @@ def minitaur_walk(render_mode: str | None = None, config: str | None = None, ove
         config: A configuration file; by default `configs/minitaur_walk.yaml`.
         overrides: Flags as on the command line, for example ("--robot.ground.kind", "slope").
     """
-    arguments = [*(("--config", config) if config else ()), *overrides]
-    return make_env(load_config(arguments, prog="fetlock"), render_mode=render_mode)
+    return _walk(str(DEFAULT_CONFIG) if config is None else config, overrides, render_mode)
+
+
+def kitty_walk(render_mode: str | None = None, config: str | None = None, overrides: tuple[str, ...] = ()) -> RobotEnv[WalkMemory]:
+    """The walking kitty behind its guard; as `minitaur_walk`, by default from `configs/kitty_walk.yaml`."""
+    return _walk(str(_KITTY_CONFIG) if config is None else config, overrides, render_mode)
+
+
+def _walk(config: str, overrides: tuple[str, ...], render_mode: str | None) -> RobotEnv[WalkMemory]:
+    return make_env(load_config(["--config", config, *overrides], prog="fetlock"), render_mode=render_mode)

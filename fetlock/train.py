@@ -20,6 +20,7 @@ from fetlock.revision import revision
 from policy.layout import PolicyLayout
 from robot.clock import monotonic_s, sleep_s, wall_datetime
 from robot.errors import UsageError
+from robot.transport import sweep
 from training.contract import Contract
 from training.evaluation import read_evaluations
 from training.link import Link, LinkShape
@@ -29,7 +30,6 @@ from training.roles.record import record
 from training.rollout_log import RunMetadata, read_run, recover, stream_positions
 from training.runs import RunFolder
 from training.supervisor import Role, Supervisor
-from training.transport import sweep
 
 # How often the supervisor looks at its children and the counters.
 _POLL_S = 0.1

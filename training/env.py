@@ -15,7 +15,7 @@ from robot.clock import TickStatistics
 from robot.errors import UsageError
 from robot.protocols import Camera
 from robot.types import FloatArray, RobotState, frozen_array
-from safety.motion import BusTick, MotionLoop
+from safety.motion import BusTick, Motion
 from safety.types import Mode, Reason
 from training.tasks.task import Memory, Observation, Task
 
@@ -71,7 +71,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
 
     def __init__(
         self,
-        motion: MotionLoop,
+        motion: Motion,
         task: Task[Memory],
         reset: ResetRoutine,
         close: Callable[[], None],

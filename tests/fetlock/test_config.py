@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 from fetlock.config import DEFAULT_CONFIG, RunConfig, config_yaml, key_help, load_config
 from fetlock.document import dump, parse
 from fetlock.flags import leaves
+from robot.description import load_description
+from robot.dynamixel.timing import CycleTiming
 from robot.errors import UsageError
 
 CONFIGS = sorted(DEFAULT_CONFIG.parent.glob("*.yaml"))
 BASE = DEFAULT_CONFIG.read_text()
+KITTY = ["--config", str(DEFAULT_CONFIG.with_name("kitty_walk.yaml"))]
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8", exclude_categories=["C"]))
 )
@@ -114,6 +118,14 @@ def test_flags_override_the_file_and_may_choose_another_ground() -> None:
         (["--guard.position-min-rad", "5"], ["guard", "5.0", "3.1"]),
         (["--guard.position-min-rad", "0.9", "0.9"], ["guard.position_min_rad", "2 values", "8 joints"]),
         (["--sac.network.target-critics", "3"], ["target_critics 3", "critics 2"]),
+        (["--robot.kind", "kity"], ["robot.kind", "'kity'", "'minitaur_dynamixel'", "nearest is 'kitty'"]),
+        ([*KITTY, "--task.kind", "walk"], ["task.kind walk", "robot.kind kitty", "kitty_walk"]),
+        (
+            [*KITTY, "--guard.position-min-rad", *(["-2"] * 8), "--guard.position-max-rad", "2"],
+            ["guard.position_min_rad", "8 values", "12 joints"],
+        ),
+        ([*KITTY, "--robot.start-pose-rad", "2.0"], ["robot.start_pose_rad", "unknown key"]),
+        ([*KITTY, "--robot.physics-hz", "650"], ["robot.physics_hz 650", "bus_hz 100", "600 or 700"]),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else str(value),
 )
@@ -147,6 +159,23 @@ def test_a_wrong_flag_is_one_line_with_the_right_one(argv: list[str], parts: lis
 def test_a_wrong_file_is_one_line_that_names_it(text: str | bytes, parts: list[str], tmp_path: Path) -> None:
     message = file_complaint(tmp_path, text)
     assert [part for part in parts if part not in message] == []
+
+
+def test_the_guard_of_the_kitty_lies_within_what_its_mechanics_allow() -> None:
+    config = load_config(KITTY)
+    limits = config.guard.limits(12, 1.0 / config.bus_hz)
+    joints = load_description("kitty").joints
+    assert all(limits.position_min_rad >= [joint.lower_rad for joint in joints])
+    assert all(limits.position_max_rad <= [joint.upper_rad for joint in joints])
+    reach = config.task.legs.joints_rad
+    for action in (np.ones(12), -np.ones(12)):
+        assert all((limits.position_min_rad < reach(action)) & (reach(action) < limits.position_max_rad))
+
+
+def test_the_bus_of_the_kitty_carries_its_ticks() -> None:
+    config, description = load_config(KITTY), load_description("kitty")
+    cycle = CycleTiming(motors=len(description.motors), baud=description.bus.baud, latency_s=0.001)
+    assert cycle.cycle_s < 0.5 / config.bus_hz
 
 
 def test_the_default_file_does_not_depend_on_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

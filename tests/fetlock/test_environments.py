@@ -13,18 +13,22 @@ from gymnasium.wrappers import RecordVideo
 from stable_baselines3 import SAC
 
 ID = "fetlock:fetlock/MinitaurWalk-v0"
+ALL = {"fetlock:fetlock/MinitaurWalk-v0": 8, "fetlock:fetlock/KittyWalk-v0": 12}
 
 
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.filterwarnings("error::UserWarning")
-def test_gymnasium_finds_nothing_wrong():
-    env = gymnasium.make(ID, render_mode="rgb_array")
+def test_gymnasium_finds_nothing_wrong(name: str):
+    env = gymnasium.make(name, render_mode="rgb_array")
     check_env(env.unwrapped)
+    assert env.action_space.shape == (ALL[name],)
     env.close()
 
 
-def test_one_seed_is_one_episode_through_the_registry():
+@pytest.mark.parametrize("name", ALL)
+def test_one_seed_is_one_episode_through_the_registry(name: str):
     def episode() -> list[np.ndarray]:
-        env = gymnasium.make(ID)
+        env = gymnasium.make(name)
         observations = [env.reset(seed=5)[0]]
         env.action_space.seed(5)
         observations += [env.step(env.action_space.sample())[0] for _ in range(20)]

@@ -61,16 +61,16 @@ def test_one_seed_gives_one_episode(seed, moves):
 def test_the_legs_map_and_its_inverse_are_exact(action):
     _, memory = TASK.start(state())
     motors = TASK.target(np.array(action), memory).position_rad
-    legs = TASK._legs_of(motors)
+    legs = TASK.legs.legs(motors)
     np.testing.assert_allclose(legs, 0.5 * np.array(action) + 0.5 * memory.legs, atol=1e-12)
-    np.testing.assert_allclose(TASK._motors_of(legs), motors, atol=1e-12)
+    np.testing.assert_allclose(TASK.legs.joints_rad(legs), motors, atol=1e-12)
 
 
 def test_extension_moves_both_motors_of_a_leg_together_and_swing_apart_by_the_sides_sign():
-    extension = TASK._motors_of(np.array([0, 0, 0, 0, 1.0, 0, 0, 0]))
+    extension = TASK.legs.joints_rad(np.array([0, 0, 0, 0, 1.0, 0, 0, 0]))
     np.testing.assert_allclose(extension[:2] - 2.0, TASK.config.extension_scale_rad)
     np.testing.assert_allclose(extension[2:], 2.0)
-    swing = TASK._motors_of(np.array([1.0, 0, 1.0, 0, 0, 0, 0, 0]))
+    swing = TASK.legs.joints_rad(np.array([1.0, 0, 1.0, 0, 0, 0, 0, 0]))
     np.testing.assert_allclose(swing[[0, 1, 4, 5]] - 2.0, TASK.config.swing_scale_rad * np.array([-1.0, 1.0, 1.0, -1.0]))
 
 
@@ -142,7 +142,7 @@ def test_what_the_guard_changed_is_what_the_observation_says_was_applied():
     result = env.advance(np.ones(8, np.float32))
     assert result.reasons & INTERVENTIONS
     emitted = result.ticks[-1].applied.position_rad
-    np.testing.assert_allclose(TASK._motors_of(result.observation[28:].astype(float)), emitted, atol=1e-5)
+    np.testing.assert_allclose(TASK.legs.joints_rad(result.observation[28:].astype(float)), emitted, atol=1e-5)
     assert (np.abs(result.applied_action) < 1.0).any()
 
 

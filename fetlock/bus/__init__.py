@@ -1,0 +1,1 @@
+"""`fetlock bus`: finds, sets up and watches the motors of a bus."""

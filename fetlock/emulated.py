@@ -1,0 +1,249 @@
+"""Builds what an environment needs of a robot on a bus, emulated or of metal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fetlock.config import RunConfig, config_yaml
+from fetlock.machines import EmulatedConfig, HardwareConfig, description_of, emulated_imu
+from robot.calibration import load_calibration, nominal
+from robot.clock import LockstepClock, RealTimeClock, TickClock, TickStatistics, monotonic_s, sleep_s
+from robot.dynamixel.backends import open_bus
+from robot.dynamixel.line import SILENCE_S
+from robot.dynamixel.readings import joint_readings
+from robot.emulator import EmulatorClient, EmulatorProcess, Start
+from robot.errors import StaleError, UsageError
+from robot.hardware import HardwareRobot, Senses
+from robot.imu import SerialImu
+from robot.protocols import Clock, ImuSource
+from robot.types import ImuState, TrackedPose
+from sim import ServoSensors
+
+# An answer of an emulated IMU is in the terminal within microseconds; a busy machine may need longer to deliver it.
+_IMU_WAIT_S = 5.0
+_DELIVERY_S = 0.02
+# A machine in lockstep answers when its physics are done: asking again would move them twice.
+_LOCKSTEP_SILENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class BusMachine:
+    """A robot on a bus with its clock.
+
+    Attributes:
+        robot: Connected and armed.
+        clock: Begins its ticks.
+        reset: Puts it into a start pose.
+        skip_to: Moves simulated time on; nothing where time is real.
+        close: Releases everything.
+        timing: What a real-time clock counts.
+    """
+
+    robot: HardwareRobot
+    clock: Clock
+    reset: Callable[[np.random.Generator], None]
+    skip_to: Callable[[float], None]
+    close: Callable[[], None]
+    timing: TickStatistics
+
+
+def connect_emulated(config: RunConfig, *, realtime: bool) -> BusMachine:
+    """Start the emulated machine of a run in a process of its own and connect to it, torque on.
+
+    Raises:
+        RobotError: If it does not start, or its motors are not as described.
+    """
+    robot_config = config.robot
+    if not isinstance(robot_config, EmulatedConfig):
+        raise UsageError(f"robot.kind is {robot_config.kind}, not emulated")
+    lockstep = robot_config.lockstep and not realtime
+    served = config.model_copy(
+        update={
+            "robot": robot_config.model_copy(update={"lockstep": lockstep}),
+            "train": config.train.model_copy(update={"realtime": False}),
+        }
+    )
+    process = EmulatorProcess([sys.executable, "-m", "fetlock", "emulate", "--config", "/dev/stdin"], config_yaml(served))
+    try:
+        return _Emulated(config, robot_config, process, lockstep=lockstep).machine()
+    except BaseException:
+        process.close()
+        raise
+
+
+class _Emulated:
+    """One emulated machine, from this side of its wires."""
+
+    def __init__(self, config: RunConfig, robot_config: EmulatedConfig, process: EmulatorProcess, *, lockstep: bool) -> None:
+        self._process = process
+        self._client = process.client
+        status = self._client.ask("status")
+        self._lockstep = LockstepClock(float(status["step_s"]), int(status["bus_steps"])) if lockstep else None
+        self._real = RealTimeClock(1.0 / config.bus_hz)
+        self._not_before_step = 0
+        self._step_s = float(status["step_s"])
+        description = description_of(robot_config)
+        self._tracker = EmulatedTracker(self._client, robot_config, self._step_s)
+        self._imu = self._open_imu(robot_config, status)
+        self._robot = HardwareRobot(
+            description,
+            lambda: open_bus(process.port, description.bus.baud, robot_config.bus, _LOCKSTEP_SILENCE_S if lockstep else SILENCE_S),
+            nominal(description),
+            1.0 / config.bus_hz,
+            Senses(self._imu, self._tracker),
+            now_s=self._now_s,
+            source="the description",
+        )
+
+    def _open_imu(self, config: EmulatedConfig, status: dict[str, object]) -> ImuSource:
+        if config.imu == "none":
+            return ExactImu(self._tracker)
+        serial = SerialImu(emulated_imu(config.imu, str(status["imu"])), now_s=self._now_s)
+        return LockstepImu(serial, int(self._client.ask("status")["imu_samples"])) if self._lockstep is not None else serial
+
+    def _now_s(self) -> float:
+        return monotonic_s() if self._lockstep is None else self._lockstep.now_s()
+
+    def machine(self) -> BusMachine:
+        """Arm the robot and return it with what an environment needs."""
+        try:
+            self._reset(np.random.default_rng(0))
+            self._robot.arm()
+        except BaseException:
+            self._robot.close()
+            raise
+        clock = TickClock(self._robot, self._lockstep or self._real)
+        return BusMachine(self._robot, clock, self._reset, self._skip_to, self._close, self._real.statistics)
+
+    def _reset(self, rng: np.random.Generator) -> None:
+        start = self._client.reset(rng, self._not_before_step)
+        if self._lockstep is not None:
+            self._lockstep.step = start.step
+        self._tracker.begin(start)
+        if isinstance(self._imu, LockstepImu):
+            self._imu.expect(int(start.answer["imu_samples"]))
+        elif isinstance(self._imu, SerialImu):
+            self._imu.wait_newer(self._now_s(), _IMU_WAIT_S)
+        self._robot.resync()
+        self._real.start()
+
+    def _skip_to(self, now_s: float) -> None:
+        self._not_before_step = round(now_s / self._step_s) if self._lockstep is not None else 0
+
+    def _close(self) -> None:
+        self._robot.close()
+        self._process.close()
+
+
+class EmulatedTracker:
+    """Implements BaseTracker with what the emulated machine knows, and the noise that its simulation is told to have."""
+
+    def __init__(self, client: EmulatorClient, config: EmulatedConfig, step_s: float) -> None:
+        self._client = client
+        self._config = config
+        self._step_s = step_s
+        self._sensors: ServoSensors | None = None
+
+    def begin(self, start: Start) -> None:
+        """Let the noise of an episode begin."""
+        readings = joint_readings(description_of(self._config))
+        self._sensors = ServoSensors(readings, self._config.machine.noise, start.conditions, start.sample_step, self._step_s)
+
+    def sense(self) -> tuple[ImuState, TrackedPose]:
+        """Ask the machine now.
+
+        Raises:
+            StaleError: Before the first reset, or if the machine is bolted down.
+        """
+        body, sample_step, step = self._client.body()
+        if body is None or self._sensors is None:
+            raise StaleError("the emulated machine has no base that moves, or was not reset yet")
+        return self._sensors.base(body, sample_step, (step - sample_step) * self._step_s)
+
+    def read(self) -> TrackedPose:
+        return self.sense()[1]
+
+    def close(self) -> None:
+        """The client is its owner's to close."""
+
+
+class ExactImu:
+    """Implements ImuSource with what the emulated machine knows."""
+
+    def __init__(self, tracker: EmulatedTracker) -> None:
+        self._tracker = tracker
+
+    def read(self) -> ImuState:
+        return self._tracker.sense()[0]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class LockstepImu:
+    """Implements ImuSource on a serial IMU whose machine sends exactly one sample for each bus tick: waits for that one.
+
+    Args:
+        serial: Its port is open, and the machine stands still.
+        sent: How many samples the machine has sent so far.
+    """
+
+    def __init__(self, serial: SerialImu, sent: int) -> None:
+        self._serial = serial
+        # What a terminal delivers a moment after it was written belongs to those that were sent before the port was opened.
+        sleep_s(_DELIVERY_S)
+        with contextlib.suppress(StaleError):
+            serial.read()
+        self._before = sent - serial.statistics.samples
+        self._expected = sent
+        self._first = True
+
+    def expect(self, sent: int) -> None:
+        """Take the newest of so many samples in all as the first reading after a reset."""
+        self._expected, self._first = sent, True
+
+    def read(self) -> ImuState:
+        self._expected += not self._first
+        self._first = False
+        return self._serial.wait_samples(self._expected - self._before, _IMU_WAIT_S)
+
+    def close(self) -> None:
+        self._serial.close()
+
+
+def connect_hardware(config: RunConfig) -> BusMachine:
+    """Connect to the robot of metal of a run, torque on where it stands.
+
+    Raises:
+        RobotError: If it cannot be reached, or is not as described.
+    """
+    robot_config = config.robot
+    if not isinstance(robot_config, HardwareConfig):
+        raise UsageError(f"robot.kind is {robot_config.kind}, not dynamixel")
+    description = description_of(robot_config)
+    path = robot_config.calibration
+    calibration = nominal(description) if path is None else load_calibration(Path(path))
+    robot = HardwareRobot(
+        description,
+        lambda: open_bus(robot_config.port, description.bus.baud, robot_config.bus),
+        calibration,
+        1.0 / config.bus_hz,
+        Senses(None if robot_config.imu is None else SerialImu(robot_config.imu)),
+        source=path or "the description",
+    )
+    real = RealTimeClock(1.0 / config.bus_hz)
+
+    def reset(_: np.random.Generator) -> None:
+        """A robot of metal begins where it stands."""
+        if not robot.armed:
+            robot.arm()
+        robot.resync()
+        real.start()
+
+    return BusMachine(robot, TickClock(robot, real), reset, lambda _: None, robot.close, real.statistics)
