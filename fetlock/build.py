@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from fetlock.config import RunConfig
-from fetlock.machines import AnyRobotConfig, EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind, emulated_imu
+from fetlock.machines import EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind
 from policy.layout import PolicyLayout
 from robot.clock import PacedClock, RealTimeClock, TickStatistics
-from robot.imu import quantised
 from robot.protocols import Clock
 from safety import GuardedRobot, MotionLoop
-from sim import ImuQuantiser, simulate
+from sim import simulate
 from training.contract import Contract
 from training.env import RobotEnv
 from training.evaluation import Mark
@@ -67,7 +64,7 @@ def _bus_env(config: RunConfig, *, realtime: bool) -> RobotEnv[WalkMemory]:
 
 def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: bool, render_mode: str | None) -> RobotEnv[WalkMemory]:
     period_s = 1.0 / config.bus_hz
-    simulation = simulate(machine, config.bus_hz, imu_quantiser=quantiser_of(config.robot))
+    simulation = simulate(machine, config.bus_hz)
     robot = GuardedRobot(simulation.robot, config.guard, period_s)
     clock: Clock = simulation.clock
     real = RealTimeClock(period_s) if realtime else None
@@ -93,13 +90,6 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
         camera=simulation.camera,
         render_mode=render_mode,
     )
-
-
-def quantiser_of(robot: AnyRobotConfig) -> ImuQuantiser | None:
-    """Return how the IMU of a robot rounds what it measures; None where it is exact."""
-    if isinstance(robot, EmulatedConfig) and robot.imu != "none":
-        return partial(quantised, emulated_imu(robot.imu))
-    return None
 
 
 def policy_layout(config: RunConfig, env: RobotEnv[WalkMemory]) -> PolicyLayout:

@@ -14,13 +14,13 @@ from pydantic import JsonValue
 
 from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, load_config
-from fetlock.machines import EmulatedConfig, description_of, emulated_imu, fault_path
+from fetlock.machines import EmulatedConfig, description_of, fault_path
 from robot.description import load_description
 from robot.dynamixel.plant import PlantSample, ServoPlant
 from robot.dynamixel.readings import joint_readings
 from robot.emulator import BusOptions, EmulatedBus, FaultScript, emulate, load_faults, serve_alone
 from robot.errors import UsageError
-from robot.imu import EmulatedImu
+from robot.imu import EmulatedImu, straight_mounted
 from robot.types import MotorConditions
 from sim import ServoBody, ServoSensors, servo_physics, stand_up
 
@@ -132,7 +132,8 @@ class Senses:
     def __init__(self, config: EmulatedConfig, physics: ServoBody) -> None:
         self._config = config
         self._physics = physics
-        self._imu = None if config.imu == "none" else EmulatedImu(emulated_imu(config.imu))
+        kind = config.machine.imu
+        self._imu = None if kind == "exact" else EmulatedImu(straight_mounted(kind))
         self._sensors: ServoSensors | None = None
         self._step_s = physics.step_s
         self._next_s = 0.0

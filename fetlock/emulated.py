@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fetlock.config import RunConfig, config_yaml
-from fetlock.machines import EmulatedConfig, HardwareConfig, description_of, emulated_imu
+from fetlock.machines import EmulatedConfig, HardwareConfig, description_of
 from robot.calibration import load_calibration, nominal
 from robot.clock import LockstepClock, RealTimeClock, TickClock, TickStatistics, monotonic_s, sleep_s
 from robot.dynamixel.backends import open_bus
@@ -20,7 +20,7 @@ from robot.dynamixel.readings import joint_readings
 from robot.emulator import EmulatorClient, EmulatorProcess, Start
 from robot.errors import StaleError, UsageError
 from robot.hardware import HardwareRobot, Senses
-from robot.imu import SerialImu
+from robot.imu import SerialImu, straight_mounted
 from robot.protocols import Clock, ImuSource
 from robot.types import ImuState, TrackedPose
 from sim import ServoSensors
@@ -102,9 +102,10 @@ class _Emulated:
         )
 
     def _open_imu(self, config: EmulatedConfig, status: dict[str, object]) -> ImuSource:
-        if config.imu == "none":
+        kind = config.machine.imu
+        if kind == "exact":
             return ExactImu(self._tracker)
-        serial = SerialImu(emulated_imu(config.imu, str(status["imu"])), now_s=self._now_s)
+        serial = SerialImu(straight_mounted(kind, str(status["imu"])), now_s=self._now_s)
         return LockstepImu(serial, int(self._client.ask("status")["imu_samples"])) if self._lockstep is not None else serial
 
     def _now_s(self) -> float:

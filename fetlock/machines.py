@@ -30,8 +30,6 @@ class EmulatedConfig(BaseModel):
     paced: bool = False
     # Of the USB adapter's latency timer, ms; needs paced.
     latency_ms: float = Field(default=0.0, ge=0.0, le=50.0)
-    # A serial IMU on a wire of its own; none: orientation and rate are exact, but for the machine's noise.
-    imu: Literal["none", "witmotion", "vectornav"] = "witmotion"
     # File with a script of faults.
     faults: str | None = None
 
@@ -92,9 +90,3 @@ def names_of_joints(config: AnyRobotConfig) -> tuple[str, ...]:
 def fault_path(config: EmulatedConfig) -> Path | None:
     """Return the script of faults, if there is one."""
     return None if config.faults is None else Path(config.faults)
-
-
-def emulated_imu(kind: str, port: str = "/dev/null") -> ImuConfig:
-    """Return the configuration of an emulated IMU: mounted straight, but for a VN-100, whose z axis is down."""
-    mount = {"roll_deg": 180.0} if kind == "vectornav" else {}
-    return ImuConfig.model_validate({"kind": kind, "port": port, "mount": mount})

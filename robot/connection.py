@@ -16,8 +16,6 @@ from robot.dynamixel.tables import OperatingMode
 from robot.dynamixel.units import PULSES_PER_TURN, JointMap, RawArray
 from robot.errors import BusError
 
-# A good answer may come this share of a tick later than usual: retries take up to half of a tick at 100 Hz.
-_TOLERANCE = 0.4
 # A goal may be as far from the one before as the motor turns in a tick at twice its no-load speed, and at least this, pulses: 1 degree.
 _SPEED_FACTOR, _STEP_MIN_RAW = 2.0, 12
 
@@ -60,8 +58,8 @@ def set_up(
     names = [joint.name for joint in description.motors]
     ids = [joint.id for joint in description.motors]
     joints = len(description.joints)
-    group = MotorGroup(bus, ids, names, tables, joints, _TOLERANCE * bus_period_s)
-    state = group.read(now_s())
+    group = MotorGroup(bus, ids, names, tables, joints, now_s)
+    state = group.read()
     if not bool(state.fresh.all()):
         raise BusError("a motor fell silent while it was set up: check cables and supply, then connect again")
     signs, zeros = _zeros(description, calibration, state)

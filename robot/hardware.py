@@ -13,18 +13,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robot.calibration import Calibration, require_same_robot
-from robot.clock import monotonic_s
+from robot.clock import monotonic_s, sleep_s
 from robot.connection import set_up
 from robot.description import RobotDescription
 from robot.dynamixel.group import GroupState
 from robot.dynamixel.provision import Change, SetupBus
 from robot.dynamixel.units import RawArray
-from robot.errors import ClosedError, FetlockError, MotorError, RobotError, StaleError
+from robot.errors import BusError, ClosedError, FetlockError, MotorError, RobotError, StaleError
 from robot.protocols import BaseTracker, ImuSource
 from robot.types import Command, RobotState, TrackedAngle, frozen_array, require_executable
 
 # How many ticks a joint may be silent: ten lost answers are a fault, one is not.
 _SILENT_TICKS = 10
+# How long motors that start again are waited for, and how often they are asked, s.
+_RETURN_S, _ASK_S = 3.0, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,9 @@ class HardwareRobot:
         self._require_open()
         require_executable(command, len(self.joint_names))
         if self._held is not None:
+            if self._armed:
+                # The same goals again, for the motors' watchdog.
+                self._send(self._goals)
             return self._held
         if not self._armed:
             raise RobotError("torque is off: arm the robot before it is moved")
@@ -114,9 +119,7 @@ class HardwareRobot:
         raw = link.joint_map.to_raw(command.position_rad)
         low, high = link.bounds
         raw = np.clip(np.clip(raw, self._goals - link.step_raw, self._goals + link.step_raw), low, high)
-        link.group.write_goals(raw)
-        self._goals = raw
-        self._sent_s = monotonic_s()
+        self._send(raw)
         return Command(link.joint_map.position_rad(raw))
 
     def stop(self) -> None:
@@ -156,7 +159,7 @@ class HardwareRobot:
         """
         self._require_open()
         link = self._connection
-        self._goals = link.group.arm(link.bounds, self.description.servo.watchdog_s, self._now_s)
+        self._goals = link.group.arm(link.bounds, self.description.servo.watchdog_s)
         self._armed, self._held, self._state = True, None, None
         self._sent_s = monotonic_s()
 
@@ -190,8 +193,14 @@ class HardwareRobot:
         self._require_open()
         self._armed = False
         group = self._connection.group
-        group.cut()
-        for motor in group.with_errors(self._now_s()):
+        # A motor that has just started again answers nobody for a moment, and has no torque.
+        with contextlib.suppress(BusError):
+            group.cut()
+        deadline_s = monotonic_s() + _RETURN_S
+        while any(self._bus.ping(motor) is None for motor in group.ids) and monotonic_s() < deadline_s:
+            sleep_s(_ASK_S)
+        group.forget()
+        for motor in group.with_errors():
             self._bus.reboot(motor)
         self._set_up()
 
@@ -205,6 +214,11 @@ class HardwareRobot:
         self._require_open()
         self._bus.close()
         self._open()
+
+    def _send(self, goals: RawArray) -> None:
+        self._connection.group.write_goals(goals)
+        self._goals = goals
+        self._sent_s = monotonic_s()
 
     def _open(self) -> None:
         self._bus = self._connect()
@@ -224,7 +238,7 @@ class HardwareRobot:
         now_s = self._now_s()
         link = self._connection
         self._require_watchdogs_fed()
-        state = link.group.read(now_s)
+        state = link.group.read()
         joints = slice(0, len(self.joint_names))
         age_s = now_s - state.measured_s
         if float(age_s[joints].max()) > _SILENT_TICKS * self.bus_period_s:

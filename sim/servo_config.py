@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from robot.dynamixel.bench_physics import FRICTION_NM
@@ -62,6 +64,9 @@ class ServoRobotConfig(BaseModel):
     )
     sensing_latency_s: float = Field(default=0.0, ge=0.0, le=0.2)
     noise: BodyNoiseConfig = BodyNoiseConfig()
+    imu: Literal["exact", "witmotion", "vectornav"] = Field(
+        default="exact", description="What measures orientation and rate, and rounds them; behind an emulated bus it has a wire of its own."
+    )
     start_pose_noise_rad: float = Field(
         default=0.1, ge=0.0, le=0.3, description="Half-width of what is added to each joint of the home pose at the start of an episode."
     )

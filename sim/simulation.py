@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from robot.description import RobotDescription, load_description
 from robot.errors import UsageError
+from robot.imu import quantised, straight_mounted
 from robot.protocols import Robot
 from sim.camera import Filmed, FollowCamera
 from sim.clock import SimulatedClock, Timed
@@ -54,23 +56,20 @@ MinitaurSimulation = Simulation[SimulatedMinitaur]
 ServoSimulation = Simulation[SimulatedServoRobot]
 
 
-def simulate(
-    config: SimulatedConfig, bus_hz: float, seed: int = 0, imu_quantiser: ImuQuantiser | None = None
-) -> Simulation[SimulatedRobot]:
+def simulate(config: SimulatedConfig, bus_hz: float, seed: int = 0) -> Simulation[SimulatedRobot]:
     """Build the simulated robot that a configuration is about, standing.
 
     Args:
         config: Of the robot.
         bus_hz: Reads and writes per second of simulated time; the physics rate must be a whole multiple.
         seed: Of the first episode; `robot.reset` draws from the generator that it is given.
-        imu_quantiser: Rounds the IMU's reading as a device does; the Minitaur's is exact and takes none.
 
     Raises:
         UsageError: If the bus rate does not fit the physics rate, or a window is asked for and there is no display.
     """
     if isinstance(config, MinitaurConfig):
         return simulate_minitaur(config, bus_hz, seed)
-    return simulate_servos(config, bus_hz, seed, imu_quantiser)
+    return simulate_servos(config, bus_hz, seed)
 
 
 def simulate_minitaur(config: MinitaurConfig, bus_hz: float, seed: int = 0) -> MinitaurSimulation:
@@ -79,13 +78,18 @@ def simulate_minitaur(config: MinitaurConfig, bus_hz: float, seed: int = 0) -> M
     return Simulation(robot, SimulatedClock(robot))
 
 
-def simulate_servos(config: ServoConfig, bus_hz: float, seed: int = 0, imu_quantiser: ImuQuantiser | None = None) -> ServoSimulation:
+def simulate_servos(config: ServoConfig, bus_hz: float, seed: int = 0) -> ServoSimulation:
     """Build a simulated robot on servos, standing; see `simulate`."""
     period_s = _period_s(bus_hz)
     description = describe(config)
     physics = servo_physics(config, description)
-    robot = SimulatedServoRobot(description, physics, period_s, config.noise, seed, imu_quantiser)
+    robot = SimulatedServoRobot(description, physics, period_s, config.noise, seed, imu_quantiser(config))
     return Simulation(robot, SimulatedClock(robot))
+
+
+def imu_quantiser(config: ServoConfig) -> ImuQuantiser | None:
+    """Return how the IMU of a simulated robot rounds what it measures; None where it is exact."""
+    return None if config.imu == "exact" else partial(quantised, straight_mounted(config.imu))
 
 
 def servo_physics(config: ServoConfig, description: RobotDescription) -> ServoBody:

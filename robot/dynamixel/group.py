@@ -59,11 +59,17 @@ class MotorGroup:
         names: For messages.
         tables: Control table of each.
         driven: How many of them, from the first on, get torque and goals; the others are read only.
-        tolerance_s: How far a good answer's time may be off; below the time between two reads.
+        now_s: The caller's clock, s.
     """
 
     def __init__(
-        self, bus: SetupBus, ids: Sequence[int], names: Sequence[str], tables: Sequence[ControlTable], driven: int, tolerance_s: float
+        self,
+        bus: SetupBus,
+        ids: Sequence[int],
+        names: Sequence[str],
+        tables: Sequence[ControlTable],
+        driven: int,
+        now_s: Callable[[], float],
     ) -> None:
         self.bus: MotorBus = bus
         self.ids = tuple(ids)
@@ -72,7 +78,8 @@ class MotorGroup:
         self.driven = driven
         self._address, self._size = tables[0].span((_STATE_FROM, _STATE_TO))
         self._health_address, self._health_size = tables[0].span(("present_input_voltage", "present_temperature"))
-        self._ticks = TickCheck(len(ids), tolerance_s)
+        self._ticks = TickCheck(len(ids))
+        self._now_s = now_s
         self._turn = 0
         count = len(ids)
         self._position = self._velocity = self._current = np.zeros(count, np.int64)
@@ -81,14 +88,15 @@ class MotorGroup:
         self._temperature: FloatArray = np.full(count, np.nan)
         self._voltage: FloatArray = np.full(count, np.nan)
 
-    def read(self, now_s: float) -> GroupState:
+    def read(self) -> GroupState:
         """Ask all motors for their state, and one of them for its temperature and voltage.
 
         Raises:
             PortLostError: If the port is gone.
         """
+        now_s = self._now_s()
         readings = self.bus.sync_read(self.ids, self._address, self._size)
-        fresh = self._ticks.judge(readings.column(_TICK, "<u2"), now_s, readings.fresh)
+        fresh = self._ticks.judge(readings.column(_TICK, "<u2"), now_s, self._now_s(), readings.fresh)
         if bool(fresh.all()):
             self._position = readings.column(_POSITION, "<i4")
             self._velocity = readings.column(_VELOCITY, "<i4")
@@ -129,13 +137,12 @@ class MotorGroup:
         address = self.tables[0]["goal_position"].address
         self.bus.sync_write(address, {motor: row.tobytes() for motor, row in zip(self.ids[: self.driven], goals, strict=True)})
 
-    def arm(self, bounds: tuple[RawArray, RawArray], watchdog_s: float, now_s: Callable[[], float]) -> RawArray:
+    def arm(self, bounds: tuple[RawArray, RawArray], watchdog_s: float) -> RawArray:
         """Switch the torque of the driven motors on where they stand; return the goals, shape (driven,).
 
         Args:
             bounds: Lowest and highest position of each driven motor, shapes (driven,).
             watchdog_s: After which the motors stop by themselves.
-            now_s: The caller's clock.
 
         Raises:
             MotorError: If a motor reports an error, is outside of its bounds, does not take its watchdog or its torque, or moves; torque is
@@ -148,14 +155,14 @@ class MotorGroup:
             write_register(self.bus, motor, table["bus_watchdog"], 0)
         # Every motor has just answered a request of its own: nothing older is on the line.
         self._ticks.forget()
-        goals = self._require_inside(self.read(now_s()), bounds)
+        goals = self._require_inside(self.read(), bounds)
         try:
             for (motor, _, table), goal in zip(self._driven, goals.tolist(), strict=True):
                 write_register(self.bus, motor, table["goal_position"], goal)
                 write_register(self.bus, motor, table["bus_watchdog"], round(watchdog_s / WATCHDOG_S))
                 write_register(self.bus, motor, table["torque_enable"], 1)
             self._ticks.forget()
-            after = self.read(now_s())
+            after = self.read()
             moved = np.abs(after.position_raw[: self.driven] - goals)
             if not bool(after.fresh.all()) or int(moved.max()) > _ARM_PULSES:
                 worst = int(moved.argmax())
@@ -194,9 +201,9 @@ class MotorGroup:
             motor for motor, value, fresh in zip(self.ids, readings.column(0, "<i1"), readings.fresh, strict=True) if fresh and value < 0
         ]
 
-    def with_errors(self, now_s: float) -> list[int]:
+    def with_errors(self) -> list[int]:
         """Return the motors that report a hardware error now."""
-        return [motor for motor, status in zip(self.ids, self.read(now_s).hardware_error, strict=True) if status]
+        return [motor for motor, status in zip(self.ids, self.read().hardware_error, strict=True) if status]
 
     def _require_inside(self, state: GroupState, bounds: tuple[RawArray, RawArray]) -> RawArray:
         if not bool(state.fresh.all()):

@@ -58,6 +58,8 @@ class NativeBus:
     def ping(self, motor: int) -> tuple[int, int] | None:
         with self._lock:
             status = self._line.ask(codec.ping(motor), motor, 3)
+            if status is not None:
+                self._silent.pop(motor, None)
         return None if status is None else identity(status)
 
     def scan(self) -> dict[int, tuple[int, int]]:
@@ -162,6 +164,7 @@ class NativeBus:
                 self.count.retries += attempt > 0
                 status = self._line.ask(request, motor, size)
                 if status is not None:
+                    self._silent.pop(motor, None)
                     count.answers += 1
                     count.alerts += status.alert
                     count.refusals += status.error != 0

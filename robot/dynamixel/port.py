@@ -40,7 +40,6 @@ class Port:
         self._descriptor: int = self._serial.fileno()
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLIN)
-        self._lost = False
 
     @property
     def latency_ms(self) -> int | None:
@@ -71,6 +70,7 @@ class Port:
             PortLostError: If the port is gone.
         """
         try:
+            # A closed descriptor is -1, which no file is.
             sent = os.write(self._descriptor, data)
             while sent < len(data):
                 # A port that takes nothing for a second is blocked: flow control is on, or its other end sleeps.
@@ -88,6 +88,8 @@ class Port:
         """
         try:
             # Rounded up: poll counts in ms, and 0 would spin.
+            if self._descriptor < 0:
+                raise OSError(errno.EBADF, "it was lost before")
             wait_ms = max(0, -int(-(deadline_s - monotonic_s()) * 1e3 // 1))
             events = self._poll.poll(wait_ms)
             if not events:
@@ -124,6 +126,9 @@ class Port:
 
     def _gone(self, error: Exception) -> PortLostError:
         self.close()
+        # The number of a closed descriptor may soon be another file's.
+        self._descriptor = -1
+        self._poll = select.poll()
         return PortLostError(f"{self.path} is gone ({error}): plug it in again and reconnect; the motors' own watchdog stops them")
 
 
@@ -140,7 +145,7 @@ def _open(path: str, baud: int) -> serial.Serial:
             ) from error
         if number in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EBUSY) or "exclusively lock" in str(error):
             raise PortError(f"{path} is in use by {holder(path) or 'another process'}: stop that first") from error
-        if number in (errno.ENOTTY, errno.EINVAL, errno.EIO):
+        if number in (errno.ENOTTY, errno.EINVAL, errno.EIO) or "Could not configure port" in str(error):
             raise PortError(f"{path} is no serial port, or its other end is closed: {_offer()}") from error
         raise PortError(f"{path} cannot be opened at {baud} baud: {error}") from error
 

@@ -76,3 +76,8 @@ class ImuConfig(BaseModel):
         if self.max_age_s * self.rate_hz < 2.0:
             raise ValueError(f"max_age_s {self.max_age_s} is less than two samples at {self.rate_hz} Hz: at least {2 / self.rate_hz:.3g}")
         return self
+
+
+def straight_mounted(kind: Kind, port: str = "/dev/null") -> ImuConfig:
+    """Return an IMU whose frame is the base's, at its default rate: a VN-100 lies on its back for that, for its z axis is down."""
+    return ImuConfig(kind=kind, port=port, mount=MountConfig(roll_deg=180.0 if kind == "vectornav" else 0.0))

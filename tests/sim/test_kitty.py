@@ -13,7 +13,20 @@ from robot import Clock, ClosedError, CommandError, Robot, UsageError, command
 from robot.dynamixel.tables import control_table
 from robot.dynamixel.units import POSITION_RAD
 from robot.protocols import Resettable
-from sim import BodyNoiseConfig, KittyConfig, ServoRandomisationConfig, ServoSimulation, SlopeGround, simulate_servos
+from robot.types import FloatArray
+from sim import (
+    BodyNoiseConfig,
+    KittyConfig,
+    ServoRandomisationConfig,
+    ServoSimulation,
+    SimulatedClock,
+    SimulatedServoRobot,
+    SlopeGround,
+    describe,
+    servo_physics,
+    simulate_servos,
+)
+from sim.simulation import Simulation
 from tests.robot_contract import RobotContract
 from tests.sim.kitty_gaits import DESCRIPTION, HOME, hold, reading, record, trot
 
@@ -164,8 +177,15 @@ def test_wild_targets_stay_finite_and_bounded(fresh: ServoSimulation) -> None:
         assert np.all(row[:12] < np.array(upper) + 0.1)
 
 
+def rounding(rotation: FloatArray, rate: FloatArray) -> tuple[FloatArray, FloatArray]:
+    return np.round(rotation, 2), np.round(rate, 1)
+
+
 def test_an_imu_quantiser_stands_between_the_exact_base_and_the_reading() -> None:
-    made = simulate_servos(KittyConfig(), 100.0, imu_quantiser=lambda rotation, rate: (np.round(rotation, 2), np.round(rate, 1)))
+    config = KittyConfig()
+    description = describe(config)
+    robot = SimulatedServoRobot(description, servo_physics(config, description), 0.01, config.noise, imu_quantiser=rounding)
+    made = Simulation(robot, SimulatedClock(robot))
     plain = simulate_servos(KittyConfig(), 100.0)
     rounded, exact = record(made, 50), record(plain, 50)
     np.testing.assert_array_equal(rounded[:, 48:57], np.round(exact[:, 48:57], 2))

@@ -94,7 +94,13 @@ def test_nothing_is_taken_out_of_noise(noise: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("motors", "baud", "sync_ms", "fast_ms"),
-    [(8, 57_600, 42.4, 34.0), (8, 1_000_000, 2.44, 1.96), (9, 4_000_000, 0.68, 0.54), (12, 1_000_000, 3.52, 2.76), (12, 2_000_000, 1.76, 1.38)],
+    [
+        (8, 57_600, 42.4, 34.0),
+        (8, 1_000_000, 2.44, 1.96),
+        (9, 4_000_000, 0.68, 0.54),
+        (12, 1_000_000, 3.52, 2.76),
+        (12, 2_000_000, 1.76, 1.38),
+    ],
 )
 def test_the_formula_counts_the_bytes_that_the_codec_makes(motors: int, baud: int, sync_ms: float, fast_ms: float) -> None:
     ids = range(1, motors + 1)

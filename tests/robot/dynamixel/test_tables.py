@@ -137,7 +137,19 @@ def test_hardware_errors_are_named() -> None:
     assert hardware_errors(0b10) == ["bit 1"]
 
 
-UNITS = ["none", "position", "velocity", "acceleration", "current", "pwm", "decivolt", "celsius", "watchdog_20ms", "delay_2us", "millisecond"]
+UNITS = [
+    "none",
+    "position",
+    "velocity",
+    "acceleration",
+    "current",
+    "pwm",
+    "decivolt",
+    "celsius",
+    "watchdog_20ms",
+    "delay_2us",
+    "millisecond",
+]
 
 
 @given(name=st.sampled_from(UNITS), current=st.sampled_from([1.0, 2.69]), raw=st.integers(-(2**31) + 1, 2**31 - 1))

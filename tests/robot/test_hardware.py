@@ -1,0 +1,336 @@
+"""The robot on a bus, over a real emulated wire: what a user of motors relies on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robot import Clock, CommandError, MotorError, PortLostError, Robot, RobotError, command
+from robot.calibration import load_calibration, nominal, save_calibration
+from robot.clock import RealTimeClock, TickClock, monotonic_s, sleep_s
+from robot.description import load_description
+from robot.dynamixel.backends import BusConfig
+from robot.dynamixel.tables import hardware_errors
+from robot.emulator import EmulatorProcess
+from robot.errors import CalibrationError, StaleError
+from robot.hardware import HardwareRobot
+from robot.self_test import self_test
+from tests.robot.machines import PERIOD_S, connect, describe, emulator, opener, running
+from tests.robot_contract import RobotContract
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[EmulatorProcess]:
+    with emulator("--robot", "kitty") as process:
+        yield process
+
+
+@pytest.fixture
+def rig(machine: EmulatorProcess) -> Iterator[tuple[EmulatorProcess, HardwareRobot, Clock]]:
+    """The kitty's motors in their home pose, our driver connected, torque off."""
+    machine.client.reset(np.random.default_rng(0))
+    robot = connect(machine.port, load_description("kitty"))
+    yield machine, robot, TickClock(robot, RealTimeClock(PERIOD_S))
+    robot.close()
+
+
+@pytest.mark.parametrize("backend", ["native", "sdk"])
+class TestContract(RobotContract):
+    """The laws of every Robot, on both back ends."""
+
+    @pytest.fixture(autouse=True)
+    def _machine(self, machine: EmulatorProcess, backend: str) -> None:
+        self._served, self._backend = machine, backend
+
+    def make(self) -> tuple[Robot, Clock]:
+        self._served.client.reset(np.random.default_rng(0))
+        robot = connect(self._served.port, load_description("kitty"), self._backend)
+        robot.arm()
+        return robot, TickClock(robot, RealTimeClock(PERIOD_S))
+
+
+def test_connecting_moves_nothing_and_sets_every_motor_up(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, _ = rig
+    truth = machine.client.ask("truth")
+    assert truth["torque"] == [0] * 12
+    np.testing.assert_allclose(robot.read().joints.position_rad, [joint.home_rad for joint in robot.description.joints], atol=0.001)
+    robot.reconnect()
+    # What was right already is not written again.
+    assert robot.changes == ()
+
+
+def test_torque_comes_on_from_any_pose_without_a_jerk(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, clock = rig
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        for index, joint in enumerate(robot.description.joints):
+            machine.client.ask("turn", joint=index, angle_rad=float(rng.uniform(joint.lower_rad + 0.01, joint.upper_rad - 0.01)))
+        before = machine.client.ask("truth")["joints_rad"]
+        clock.wait()
+        robot.arm()
+        for _ in range(10):
+            clock.wait()
+            robot.read()
+        after = machine.client.ask("truth")
+        assert after["torque"] == [1] * 12
+        assert np.abs(np.array(after["joints_rad"]) - before).max() < 0.0174
+        robot.cut()
+
+
+def test_a_pose_outside_of_the_range_is_not_armed(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, clock = rig
+    machine.client.ask("turn", joint=2, angle_rad=1.62)
+    clock.wait()
+    with pytest.raises(MotorError, match=r"motor 12 \(front_right_knee\) stands at .* outside"):
+        robot.arm()
+    assert machine.client.ask("truth")["torque"] == [0] * 12
+    machine.client.reset(np.random.default_rng(0))
+
+
+def test_nothing_moves_before_arming(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    _, robot, _ = rig
+    with pytest.raises(RobotError, match="arm the robot"):
+        robot.write(command(robot.read().joints.position_rad, 12))
+
+
+def test_goals_are_checked_and_kept_in_bounds_before_they_are_sent(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, clock = rig
+    robot.arm()
+    start = robot.read().joints.position_rad
+    goals = machine.client.ask("truth")["goals"]
+    for bad in (np.nan, np.inf):
+        with pytest.raises(CommandError, match="nothing was sent"):
+            robot.write(command([*start[:11], bad], 12))
+    with pytest.raises(CommandError):
+        robot.write(command(start[:11], 11))
+    assert machine.client.ask("truth")["goals"] == goals
+    # A far goal is approached no faster than a motor could turn at twice its speed.
+    applied = robot.write(command(start + 1.0, 12)).position_rad
+    assert 0.0 < np.abs(applied - start).max() < 2.0 * 8.07 * PERIOD_S + 0.002
+    low = [joint.lower_rad for joint in robot.description.joints]
+    for _ in range(80):
+        applied = robot.write(command(np.full(12, -9.0), 12)).position_rad
+        clock.wait()
+        robot.read()
+    assert (applied >= np.array(low) - 1e-9).all()
+    np.testing.assert_allclose(applied, low, atol=0.002)
+
+
+def run_until_it_raises(robot: HardwareRobot, clock: Clock, ticks: int) -> None:
+    for _ in range(ticks):
+        clock.wait()
+        robot.read()
+
+
+def test_a_dead_motor_leaves_the_others_fresh_and_shows_its_age() -> None:
+    for successors in ((), ("--silent-successors",)):
+        with running(*successors, silence_s=0.006) as (machine, robot, clock):
+            robot.arm()
+            machine.client.ask("fault", fault={"kind": "drop", "motors": [30]})
+            ages = []
+            for _ in range(5):
+                clock.wait()
+                ages.append(robot.read().joints.age_s)
+            worst = np.array(ages)
+            assert (np.diff(worst[:, 6]) > 0.0).all()
+            assert worst[-1, 6] > 0.03
+            assert np.median(np.delete(worst, 6, axis=1)) == 0.0
+            with pytest.raises(StaleError, match="motor 30"):
+                run_until_it_raises(robot, clock, 12)
+
+
+def drive_past_a_late_motor(machine: EmulatorProcess, robot: HardwareRobot, clock: Clock) -> None:
+    start = robot.read().joints.position_rad
+    for tick in range(40):
+        robot.write(command(start + 0.02 * (tick + 1), 12))
+        clock.wait()
+        before = machine.client.ask("truth")["joints_rad"][11]
+        joints = robot.read().joints
+        # It moves 0.02 rad in a tick, always the same way: what it said of an earlier one is below where it was before it was asked.
+        if joints.age_s[11] == 0.0:
+            assert joints.position_rad[11] > before - 0.005
+        assert joints.age_s[:11].max() < 5 * PERIOD_S
+
+
+def test_late_answers_are_never_taken_for_new_ones() -> None:
+    """One motor's answers come a whole period late, in its own place of the next burst: only its clock tells. In the end it is silent."""
+    with running(silence_s=0.004) as (machine, robot, clock):
+        robot.arm()
+        machine.client.ask("fault", fault={"kind": "delay", "motors": [42], "magnitude": PERIOD_S})
+        with pytest.raises(StaleError, match="motor 42"):
+            drive_past_a_late_motor(machine, robot, clock)
+
+
+def test_an_overload_shows_in_its_own_tick_and_the_others_stay_readable(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, clock = rig
+    robot.arm()
+    machine.client.ask("fault", fault={"kind": "overload", "motors": [21]})
+    clock.wait()
+    joints = robot.read().joints
+    assert joints.hardware_error is not None
+    assert [hardware_errors(status) for status in joints.hardware_error] == [["overload"] if i == 4 else [] for i in range(12)]
+    assert joints.age_s.max() == 0.0
+    assert machine.client.ask("truth")["torque"][4] == 0
+    # Nothing brings it back but a request.
+    with pytest.raises(MotorError, match="overload"):
+        robot.arm()
+    robot.recover()
+    assert machine.client.ask("truth")["errors"] == [0] * 12
+    robot.arm()
+    assert machine.client.ask("truth")["torque"] == [1] * 12
+
+
+def test_a_motor_that_restarts_is_noticed_and_set_up_again_on_request(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, clock = rig
+    robot.arm()
+    for _ in range(3):
+        clock.wait()
+        robot.read()
+    machine.client.ask("fault", fault={"kind": "reboot", "motors": [11]})
+    with pytest.raises(StaleError, match="motor 11"):
+        run_until_it_raises(robot, clock, 60)
+    robot.recover()
+    robot.arm()
+    assert machine.client.ask("truth")["torque"] == [1] * 12
+
+
+def test_a_stalled_loop_finds_its_motors_stopped(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, _ = rig
+    robot.arm()
+    robot.read()
+    sleep_s(0.25)
+    assert machine.client.ask("truth")["watchdog"] == [-1] * 12
+    robot.advance()
+    with pytest.raises(MotorError, match=r"stopped: nothing was sent for 0\.1 s"):
+        robot.read()
+    robot.arm()
+    robot.advance()
+    robot.read()
+
+
+def _drive_until_killed(port: str, ready: object) -> None:
+    robot = connect(port, load_description("kitty"))
+    clock = TickClock(robot, RealTimeClock(PERIOD_S))
+    robot.arm()
+    target = robot.read().joints.position_rad
+    for tick in range(1_000_000):
+        target = target + 0.02
+        robot.write(command(np.minimum(target, 3.0), 12))
+        if tick == 5:
+            ready.set()  # type: ignore[attr-defined]
+        clock.wait()
+        robot.read()
+
+
+def test_a_killed_driver_stops_its_robot_within_the_watchdog() -> None:
+    with emulator("--robot", "kitty") as machine:
+        context = multiprocessing.get_context("spawn")
+        ready = context.Event()
+        driver = context.Process(target=_drive_until_killed, args=(machine.port, ready))
+        driver.start()
+        assert ready.wait(30.0)
+        os.kill(driver.pid or 0, signal.SIGKILL)
+        killed_s = machine.client.ask("status")["time_s"]
+        driver.join()
+        while min(machine.client.ask("truth")["watchdog"]) >= 0:
+            assert machine.client.ask("status")["time_s"] < killed_s + 1.0
+        stopped = machine.client.ask("truth")
+        # 100 ms, and what it takes to ask.
+        assert stopped["time_s"] - killed_s < 0.1 + 0.02 + 0.05
+        sleep_s(0.3)
+        held = machine.client.ask("truth")["joints_rad"]
+        sleep_s(0.2)
+        assert np.abs(np.array(machine.client.ask("truth")["joints_rad"]) - held).max() < 0.01
+
+
+def test_unplugging_is_one_error_and_plugging_in_again_is_enough(tmp_path: Path) -> None:
+    link = tmp_path / "by-id"
+    with emulator("--robot", "kitty", "--link", str(link)) as machine:
+        robot = connect(str(link), load_description("kitty"))
+        clock = TickClock(robot, RealTimeClock(PERIOD_S))
+        descriptors = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(3):
+            robot.arm()
+            machine.client.ask("unplug")
+            start_s = monotonic_s()
+            clock.wait()
+            with pytest.raises(PortLostError, match="plug it in again"):
+                robot.read()
+            assert monotonic_s() - start_s < 0.05 + PERIOD_S
+            robot.advance()
+            with pytest.raises(PortLostError):
+                robot.read()
+            machine.client.ask("plug")
+            robot.reconnect()
+            assert not robot.armed
+        assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+        robot.close()
+
+
+def test_a_robot_that_is_not_as_described_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with emulator("--robot", str(describe(tmp_path, ["XM430-W210", "XM430-W350"]))) as machine:
+        there = load_description(tmp_path / "row.yaml")
+        (tmp_path / "more").mkdir()
+        more = load_description(describe(tmp_path / "more", ["XM430-W210", "XM430-W350", "XM430-W210"]))
+        with pytest.raises(MotorError, match=r"motor 3 \(joint_2\) .* answering: 1, 2"):
+            connect(machine.port, more, silence_s=0.01)
+        (tmp_path / "other").mkdir()
+        other = load_description(describe(tmp_path / "other", ["XM430-W210", "XM430-W210"]))
+        with pytest.raises(MotorError, match=r"motor 2 \(joint_1\) is a XM430-W350, the description says XM430-W210"):
+            connect(machine.port, other)
+        robot = connect(machine.port, there)
+        assert next(change.register for change in robot.changes if change.motor == 1) == "return_delay_time"
+        robot.close()
+
+
+def test_a_calibration_moves_zeros_and_is_checked(tmp_path: Path) -> None:
+    description = load_description("kitty")
+    with emulator("--robot", "kitty") as machine:
+        fixed = nominal(description)
+        moved = fixed.model_copy(
+            update={"joints": tuple(joint.model_copy(update={"zero_raw": joint.zero_raw + 20}) for joint in fixed.joints)}
+        )
+        save_calibration(tmp_path / "c.yaml", moved)
+        open_bus = opener(machine.port, description, BusConfig(), 0.05)
+        robot = HardwareRobot(description, open_bus, load_calibration(tmp_path / "c.yaml"), PERIOD_S)
+        shift = np.array([joint.home_rad for joint in description.joints]) - robot.read().joints.position_rad
+        np.testing.assert_allclose(shift, 20 * 0.001534, atol=0.001)
+        robot.close()
+        wrong = fixed.model_copy(update={"joints": (fixed.joints[0].model_copy(update={"zero_raw": 0}), *fixed.joints[1:])})
+        with pytest.raises(CalibrationError, match=r"front_right_abduction .* outside of"):
+            HardwareRobot(description, open_bus, wrong, PERIOD_S)
+        with pytest.raises(CalibrationError, match="is of a claw"):
+            HardwareRobot(description, open_bus, nominal(load_description("claw")), PERIOD_S)
+
+
+@pytest.mark.parametrize("model", ["XL330-M288", "XM430-W350"])
+def test_the_self_test_passes_on_a_good_robot_and_names_a_bad_joint(tmp_path: Path, model: str) -> None:
+    supply_v = 5.0 if model.startswith("XL") else 12.0
+    path = describe(tmp_path, [model, model], supply_v)
+    with emulator("--robot", str(path)) as machine:
+        robot = connect(machine.port, load_description(path))
+        clock = TickClock(robot, RealTimeClock(PERIOD_S))
+        result = self_test(robot, clock)
+        assert result.passed, result
+        assert machine.client.ask("truth")["torque"] == [0, 0]
+        machine.client.ask("fault", fault={"kind": "stuck_encoder", "motors": [2]})
+        failed = self_test(robot, clock)
+        assert [joint.passed for joint in failed.joints] == [True, False]
+        robot.close()
+
+
+def test_mixed_models_are_read_together_each_in_its_own_units(tmp_path: Path) -> None:
+    # 7 V is within what an XL330 takes, and too low for an XM430: it says so.
+    path = describe(tmp_path, ["XL330-M288", "XC330-T288"], supply_v=6.0)
+    with emulator("--robot", str(path)) as machine:
+        robot = connect(machine.port, load_description(path))
+        state = robot.read()
+        assert state.joints.age_s.max() == 0.0
+        assert state.voltage_v == pytest.approx(6.0)
+        robot.close()
