@@ -1,8 +1,31 @@
-"""What may move: limits, the filter chain and the guard through which every command passes."""
+"""What may move: limits, the filter chain, the guard through which every command passes, and its service to other processes."""
 
+from safety.client import MotionClient
 from safety.guard import GuardedRobot
 from safety.limits import GuardConfig
-from safety.motion import BusTick, MotionLoop
+from safety.machine import Machine, Silence
+from safety.motion import BusTick, Motion, MotionLoop
+from safety.motion_link import MotionLink, sweep_dead
+from safety.remote import MotionClock, RemoteMotion
+from safety.service import MotionServer
 from safety.types import INTERVENTIONS, AppliedCommand, Mode, Reason
 
-__all__ = ["INTERVENTIONS", "AppliedCommand", "BusTick", "GuardConfig", "GuardedRobot", "Mode", "MotionLoop", "Reason"]
+__all__ = [
+    "INTERVENTIONS",
+    "AppliedCommand",
+    "BusTick",
+    "GuardConfig",
+    "GuardedRobot",
+    "Machine",
+    "Mode",
+    "Motion",
+    "MotionClient",
+    "MotionClock",
+    "MotionLink",
+    "MotionLoop",
+    "MotionServer",
+    "Reason",
+    "RemoteMotion",
+    "Silence",
+    "sweep_dead",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from robot.protocols import Clock, Robot
 from robot.types import Command, RobotState
@@ -32,8 +33,27 @@ class BusTick:
         return Mode.HOLD if Reason.HOLD in self.reasons else Mode.ACTIVE
 
 
+class Motion(Protocol):
+    """Moves a robot by one policy tick: in this process (`MotionLoop`) or from it in another (`RemoteMotion`)."""
+
+    @property
+    def robot(self) -> Robot:
+        """The guarded robot."""
+
+    @property
+    def clock(self) -> Clock:
+        """Its bus clock."""
+
+    @property
+    def policy_period_s(self) -> float:
+        """Length of a policy tick, s."""
+
+    def advance(self, target: Command, state: RobotState) -> tuple[RobotState, list[BusTick]]:
+        """Hold `target` for one policy tick, starting from the `state` just read; return the state after it and the ticks."""
+
+
 class MotionLoop:
-    """Runs a robot at the bus rate.
+    """Runs a robot at the bus rate. Implements Motion.
 
     Args:
         robot: The guarded robot.
@@ -52,7 +72,6 @@ class MotionLoop:
         return self.ticks * self.clock.period_s
 
     def advance(self, target: Command, state: RobotState) -> tuple[RobotState, list[BusTick]]:
-        """Hold `target` for one policy tick, starting from the `state` just read; return the state after it and the ticks."""
         ticks: list[BusTick] = []
         for _ in range(self.ticks):
             applied = self.robot.write(target)

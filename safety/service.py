@@ -1,0 +1,248 @@
+"""The motion process's loop: a guarded robot at the bus rate, served to other processes over shared memory.
+
+Each tick: execute a request, read the state, take the newest command, write it through the guard, publish the tick, wait for the next
+absolute deadline. Nothing waits for a client. A robot's error is published, the robot stopped, and the next tick tries again; any other
+exception ends the process, and then the motors' own watchdog is the last line.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from robot.errors import RobotError
+from robot.types import Command, FloatArray, RobotState, frozen_array
+from safety.machine import Machine, Silence
+from safety.motion_link import About, MotionLink
+from safety.motion_records import STATUS, Has, Record, Request, command_dtype, fill_state, tick_dtype
+from safety.types import AppliedCommand, Mode, Reason
+
+# How often a robot that is not driven has its garbage collected: of a frozen heap it takes microseconds.
+_COLLECT_EVERY_S = 1.0
+
+
+class MotionServer:
+    """Serves one machine; close it at the end.
+
+    Args:
+        machine: What is served.
+        link: Blocks made for it.
+        silence: When the commands of a silent client stop counting.
+        now_s: Monotonic time, s.
+        granted: What the kernel granted, one line each, for clients to show.
+    """
+
+    def __init__(
+        self, machine: Machine, link: MotionLink, silence: Silence, now_s: Callable[[], float], granted: tuple[str, ...] = ()
+    ) -> None:
+        self._machine = machine
+        self._link = link
+        self._silence = silence
+        self._now_s = now_s
+        joints = len(machine.robot.joint_names)
+        self._none = np.zeros(1, command_dtype(joints))
+        self._record = np.zeros(1, tick_dtype(joints))
+        self._status = np.zeros(1, STATUS)
+        # The command in effect, and what was last sent; None: the robot is left where it is.
+        self._target: Command | None = None
+        self._sent_rad: FloatArray | None = None
+        self._stamp_s = 0.0
+        self._epoch = self._sequence = 0
+        self._stop_s = 0.0
+        self._collected_s = now_s()
+        self._closing = False
+        link.status.publish(self._status)
+        link.words.set("heartbeat_s", now_s())
+        link.introduce(About(os.getpid(), machine.clock.period_s, machine.robot.joint_names, granted))
+
+    @property
+    def closing(self) -> bool:
+        """Whether a client has asked the server to end."""
+        return self._closing
+
+    def run(self, goes_on: Callable[[], bool]) -> None:
+        """Tick until a client asks for the end or `goes_on`, asked at every tick, says no."""
+        self._resume()
+        while not self._closing and goes_on():
+            self.tick()
+            self._machine.clock.wait()
+
+    def tick(self) -> None:
+        """Run one bus tick, without the wait."""
+        woke_s = self._now_s()
+        counts = self._machine.schedule.statistics
+        lateness_s = counts.lateness_s
+        self._heed_stop()
+        self._serve_request()
+        try:
+            state = self._machine.robot.read()
+        except RobotError as error:
+            self._fail(error)
+        else:
+            self._take_command()
+            row = self._record[0]
+            row["lateness_s"], row["missed"] = lateness_s, counts.missed
+            row["deadline_s"] = woke_s - lateness_s + self._machine.clock.period_s
+            self._publish(state, self._drive(state))
+        self._link.words.set("heartbeat_s", self._now_s())
+        self._collect_when_idle()
+
+    def halt(self, reason: str) -> None:
+        """Stop the robot and say goodbye, torque as it is: for an end that nobody asked for. The motors' watchdog does the rest."""
+        self._machine.robot.stop()
+        self._status["closed"], self._status["error"] = 1, _text(reason)
+        self._link.status.publish(self._status)
+
+    def close(self, *, cut: bool = False) -> None:
+        """Stop the robot, let it go if asked, release it, and say goodbye; the blocks are the caller's to unlink.
+
+        Raises:
+            RobotError: If a motor does not confirm that its torque is off; the robot is released all the same.
+        """
+        self.halt("it was asked to end")
+        try:
+            if cut and self._machine.drive is not None:
+                self._machine.drive.cut()
+        finally:
+            self._machine.robot.close()
+
+    def _heed_stop(self) -> None:
+        asked_s = self._link.words.get("stop_s")
+        if asked_s != self._stop_s:
+            self._stop_s = asked_s
+            self._hold()
+            self._link.words.set("stopped_s", asked_s)
+
+    def _newest(self) -> Record:
+        """Return the newest command that has not been taken, else the empty one. Old epochs and sequences are nobody's."""
+        epoch = int(self._link.words.get("epoch"))
+        if epoch != self._epoch:
+            # A new owner: nothing that an earlier one asked for counts any more.
+            self._epoch, self._sequence, self._target = epoch, 0, None
+        record = self._link.command.read()
+        if record is None or int(record["epoch"][0]) != self._epoch or int(record["sequence"][0]) <= self._sequence:
+            return self._none
+        return record
+
+    def _take_command(self) -> None:
+        row = self._newest()[0]
+        if int(row["sequence"]) == 0 or int(row["request"]) != Request.MOVE:
+            return
+        self._sequence = int(row["sequence"])
+        self._stamp_s = float(row["stamp_s"])
+        self._target = Command(frozen_array(row["target_rad"]))
+
+    def _serve_request(self) -> None:
+        row = self._newest()[0]
+        if int(row["sequence"]) == 0 or int(row["request"]) == Request.MOVE:
+            return
+        self._sequence = int(row["sequence"])
+        failure = ""
+        try:
+            self._execute(int(row["request"]), int(row["seed"]))
+        except RobotError as error:
+            failure = str(error) or type(error).__name__
+        self._resume()
+        status = self._status
+        status["epoch"], status["acknowledged"] = self._epoch, self._sequence
+        status["failed"], status["text"] = bool(failure), _text(failure)
+        self._link.status.publish(status)
+
+    def _execute(self, request: int, seed: int) -> None:
+        machine = self._machine
+        self._target = self._sent_rad = None
+        if request == Request.CLOSE:
+            self._closing = True
+        elif request == Request.RELEASE:
+            machine.release(np.random.default_rng(seed))
+            machine.robot.reseed()
+        elif request not in (Request.ARM, Request.CUT):
+            raise RobotError(f"the motion process knows no request {request}: it and its client are of different versions")
+        elif machine.drive is None:
+            raise RobotError("this robot's torque cannot be switched: it is always on")
+        elif request == Request.ARM:
+            machine.drive.arm()
+            machine.robot.reseed()
+        else:
+            machine.drive.cut()
+
+    def _drive(self, state: RobotState) -> AppliedCommand:
+        """Send what is due, and return it; where nothing is, the pose that the robot keeps."""
+        kept_rad = state.joints.position_rad if self._sent_rad is None else self._sent_rad
+        age_s = self._now_s() - self._stamp_s
+        if self._target is not None and age_s > self._silence.hold_s:
+            self._hold()
+        if self._target is None or not self._machine.armed:
+            return AppliedCommand(kept_rad, self._held())
+        frozen = Reason.HOLD if age_s > self._silence.freeze_s else Reason.NONE
+        if frozen and self._sent_rad is None:
+            return AppliedCommand(kept_rad, frozen)
+        try:
+            applied = self._machine.robot.write(Command(kept_rad) if frozen else self._target)
+        except RobotError as error:
+            self._fail(error)
+            return AppliedCommand(kept_rad, self._held())
+        self._sent_rad = applied.position_rad
+        return AppliedCommand(applied.position_rad, applied.reasons | frozen)
+
+    def _publish(self, state: RobotState, applied: AppliedCommand) -> None:
+        row, machine, ring = self._record[0], self._machine, self._link.ticks
+        has = fill_state(self._record, state)
+        row["has"] = has | Has.ARMED if machine.armed else has
+        row["sequence"] = ring.head
+        row["epoch"], row["command"] = self._epoch, self._sequence
+        row["errors"] = self._status["errors"][0]
+        row["clock_s"], row["period_s"] = machine.clock.now_s(), machine.clock.period_s
+        row["target_rad"] = applied.position_rad if self._target is None else self._target.position_rad
+        row["emission_rad"] = applied.position_rad
+        row["filter_mask"] = applied.reasons
+        row["mode"] = Mode.HOLD if Reason.HOLD in applied.reasons else Mode.ACTIVE
+        row["published_s"] = self._now_s()
+        # No reader holds the ring up: the oldest tick makes room.
+        ring.acknowledge(ring.head)
+        ring.append(self._record)
+
+    def _held(self) -> Reason:
+        return Reason.HOLD if self._machine.robot.mode is Mode.HOLD else Reason.NONE
+
+    def _hold(self) -> None:
+        self._target = self._sent_rad = None
+        if self._machine.robot.mode is not Mode.HOLD:
+            self._machine.robot.stop()
+
+    def _fail(self, error: RobotError) -> None:
+        """Stop the robot and tell everyone why; the loop goes on."""
+        self._hold()
+        self._note(error)
+
+    def _resume(self) -> None:
+        """Begin a new schedule after a pause, which is not a miss.
+
+        A sensor that nobody read in the pause has old data first: its complaint is published, but does not stop the robot.
+        """
+        try:
+            self._machine.robot.read()
+        except RobotError as error:
+            self._note(error)
+        self._machine.schedule.start()
+
+    def _note(self, error: RobotError) -> None:
+        self._status["errors"] += 1
+        self._status["error"] = _text(f"{type(error).__name__}: {error}")
+        self._link.status.publish(self._status)
+
+    def _collect_when_idle(self) -> None:
+        """Collect garbage while nothing moves, where automatic collection is off."""
+        now_s = self._now_s()
+        if self._target is None and not gc.isenabled() and now_s - self._collected_s > _COLLECT_EVERY_S:
+            self._collected_s = now_s
+            gc.collect()
+
+
+def _text(words: str) -> bytes:
+    """Return one line that fits a status record."""
+    line = " ".join(words.split()).encode()[: STATUS["error"].itemsize]
+    return line.decode(errors="ignore").encode()

@@ -1,0 +1,345 @@
+"""Laws of the motion server and its client, on a time that the test moves: the newest command, silence, errors, requests, bus ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robot import ClosedError, Command, CommandError, RobotError, RobotState, StaleError, UsageError, command, frozen_array
+from robot.clock import RealTimeClock, TickStatistics
+from safety import GuardConfig, GuardedRobot, Machine, Mode, MotionClock, MotionLink, MotionLoop, Reason, RemoteMotion, Silence
+from safety.motion_records import Request, command_dtype, state_of
+from sim import MinitaurConfig, MinitaurSimulation, simulate_minitaur
+from tests.safety.served import PERIOD_S, ErringRobot, Served, Torque, serving, serving_instant
+from training.collector import fill_bus_record
+from training.records import bus_dtype
+
+FAR = command([0.9, 0.9, 0.9], 3)
+
+
+@pytest.fixture
+def instant() -> Iterator[tuple[Served, ErringRobot]]:
+    with serving_instant() as made:
+        yield made
+
+
+def publish(link: MotionLink, epoch: int, sequence: int, target: float, stamp_s: float) -> None:
+    record = np.zeros(1, command_dtype(3))
+    record["epoch"], record["sequence"], record["stamp_s"], record["request"] = epoch, sequence, stamp_s, Request.MOVE
+    record["target_rad"] = target
+    link.command.publish(record)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.floats(-0.5, 0.5)), max_size=30))
+@settings(max_examples=50)
+def test_old_duplicated_and_reordered_commands_never_move_the_robot(commands):
+    """The oracle takes a command if its epoch is the owner's and its sequence larger than every one before."""
+    with serving_instant() as (served, robot):
+        served.link.words.set("epoch", 2)
+        newest, effective = 0, None
+        for epoch, sequence, target in commands:
+            publish(served.link, epoch, sequence, target, served.now_s)
+            if epoch == 2 and sequence > newest:
+                newest, effective = sequence, target
+            writes = len(robot.written)
+            served.ticks(1)
+            row = served.link.ticks.read(served.link.ticks.head - 1, 1)[0]
+            assert int(row["command"]) == newest
+            if effective is None:
+                assert len(robot.written) == writes
+            else:
+                np.testing.assert_array_equal(row["target_rad"], np.full(3, effective))
+
+
+def test_a_command_that_waited_too_long_is_no_command(instant):
+    served, robot = instant
+    served.link.words.set("epoch", 1)
+    publish(served.link, 1, 1, 0.5, served.now_s - 0.05)
+    served.ticks(3)
+    assert robot.written == []
+    assert served.machine.robot.mode is Mode.ACTIVE
+
+
+def test_a_new_owner_ends_what_the_old_one_asked_for(instant):
+    served, robot = instant
+    first = served.client()
+    first.send(FAR)
+    served.ticks(2)
+    first._link.close()
+    writes = len(robot.written)
+    second = served.client()
+    served.ticks(2)
+    assert len(robot.written) == writes
+    assert not second.write(FAR).reasons & Reason.HOLD
+
+
+def test_silence_freezes_then_holds_until_a_release(instant):
+    served, robot = instant
+    client = served.client()
+    client.send(FAR)
+    served.ticks(3)
+    moved = robot.written[-1]
+    assert (moved < 0.9).all()
+    served.ticks(8)
+    frozen = robot.written[-1]
+    assert (frozen - moved <= 0.3 + 1e-12).all()
+    assert served.machine.robot.mode is Mode.ACTIVE
+    served.ticks(5)
+    np.testing.assert_array_equal(robot.written[-1], frozen)
+    served.ticks(10)
+    assert served.machine.robot.mode is Mode.HOLD
+    assert client.write(FAR).reasons & Reason.HOLD
+    client.release()
+    assert not client.write(FAR).reasons & Reason.HOLD
+
+
+def test_a_client_that_keeps_writing_is_never_frozen(instant):
+    served, _ = instant
+    client = served.client()
+    clock = MotionClock(client)
+    for _ in range(100):
+        assert not client.write(command(np.zeros(3), 3)).reasons & Reason.HOLD
+        clock.wait()
+
+
+def test_a_client_of_a_robot_whose_torque_is_off_hears_so_and_arms_it():
+    drive = Torque()
+    with serving_instant(drive) as (served, robot):
+        client = served.client()
+        with pytest.raises(RobotError, match="torque is off"):
+            client.write(FAR)
+        assert not client.armed
+        drive.error = RobotError("motor 3 reports overload")
+        with pytest.raises(RobotError, match="arm failed: motor 3 reports overload"):
+            client.arm()
+        drive.error = None
+        client.arm()
+        assert client.armed
+        assert robot.written == []
+        client.write(FAR)
+        assert len(robot.written) == 1
+        client.cut()
+        assert not client.armed
+
+
+def test_a_robot_without_torque_switch_says_so(instant):
+    served, _ = instant
+    with pytest.raises(RobotError, match="cannot be switched"):
+        served.client().arm()
+
+
+@pytest.mark.parametrize("kind", ["read_error", "write_error"])
+def test_an_error_of_the_robot_stops_it_is_published_and_survived(instant, kind):
+    served, robot = instant
+    client = served.client()
+    client.write(FAR)
+    setattr(robot, kind, RobotError("motor 7 is silent"))
+    if kind == "read_error":
+        with pytest.raises(StaleError, match="cannot use its robot: RobotError: motor 7 is silent"):
+            client.write(FAR)
+    else:
+        assert client.write(FAR).reasons & Reason.HOLD
+    assert robot.stops == 1
+    setattr(robot, kind, None)
+    served.ticks(2)
+    client.read()
+    status = served.link.status.read()
+    assert status["errors"][0] >= 1
+    assert client.write(FAR).reasons & Reason.HOLD
+    client.release()
+    writes = len(robot.written)
+    assert not client.write(FAR).reasons & Reason.HOLD
+    assert len(robot.written) == writes + 1
+
+
+def test_anyone_may_stop_and_only_the_owner_moves(instant):
+    served, robot = instant
+    client = served.client()
+    client.write(FAR)
+    other = MotionLink.attach(served.link.name)
+    assert other.ask_stop(served.now_s, served.sleep, 0.1)
+    assert served.machine.robot.mode is Mode.HOLD
+    writes = len(robot.written)
+    assert client.write(FAR).reasons & Reason.HOLD
+    assert len(robot.written) == writes
+    other.close()
+
+
+def test_a_second_client_is_refused_by_the_name_of_the_first_and_admitted_after_it(instant):
+    served, _ = instant
+    first = served.client()
+    with pytest.raises(RobotError, match=r"driven by process \d+: end that one first"):
+        served.client()
+    first.close()
+    served.client().release()
+
+
+def test_the_state_read_after_a_release_is_from_after_it(instant):
+    served, robot = instant
+    client = served.client()
+    before = client.read().joints.position_rad
+    client.release(seed=1)
+    after = client.read().joints.position_rad
+    assert (after != before).all()
+    np.testing.assert_array_equal(after, robot.read().joints.position_rad)
+
+
+def test_a_silent_server_is_stale_within_a_bound_and_says_what_ails_it(instant):
+    served, _ = instant
+    client = served.client()
+    client.read()
+    served.running = False
+    served.now_s += 1.0
+    with pytest.raises(StaleError, match=r"\(process \d+\) has published nothing"):
+        client.read()
+    served.server.halt("ValueError: a bug")
+    with pytest.raises(StaleError, match="has ended: ValueError: a bug"):
+        client.write(FAR)
+
+
+def test_a_command_of_another_shape_is_refused_before_it_is_sent(instant):
+    served, _ = instant
+    with pytest.raises(CommandError, match="3 joints"):
+        served.client().send(Command(frozen_array([0.0])))
+
+
+def test_a_closing_client_stops_the_robot_and_the_server_lives(instant):
+    served, robot = instant
+    client = served.client()
+    client.write(FAR)
+    client.close()
+    client.close()
+    assert robot.stops == 1
+    with pytest.raises(ClosedError):
+        client.read()
+    assert not served.server.closing
+
+
+def test_a_request_to_end_is_acknowledged_and_ends_the_loop(instant):
+    served, robot = instant
+    client = served.client()
+    client.shut_down()
+    assert served.server.closing
+    served.server.close()
+    with pytest.raises(ClosedError):
+        robot.read()
+    served.running = False
+    served.now_s += 1.0
+    with pytest.raises(StaleError, match="has ended: it was asked to end"):
+        client.read()
+
+
+def test_senseless_times_names_and_rates_are_refused(instant):
+    served, _ = instant
+    with pytest.raises(UsageError, match="freeze before it holds"):
+        Silence(0.2, 0.1)
+    with pytest.raises(UsageError, match="cannot be called"):
+        MotionLink.create("../other", 3)
+    with pytest.raises(UsageError, match="runs already"):
+        MotionLink.create(served.link.name, 3)
+    with pytest.raises(StaleError, match="there is no motion process"):
+        MotionLink.attach("nobody")
+    client = served.client()
+    with pytest.raises(UsageError, match="at least 2 bus ticks"):
+        RemoteMotion(client, MotionClock(client), 1, TickStatistics())
+
+
+def minitaur_machine(simulation: MinitaurSimulation) -> Machine:
+    robot = GuardedRobot(
+        simulation.robot, GuardConfig(position_min_rad=0.9, position_max_rad=3.1, velocity_max_rad_s=5.0, low_pass_hz=5.0), PERIOD_S
+    )
+    return Machine(robot, simulation.clock, RealTimeClock(PERIOD_S, lambda: 0.0), simulation.robot.reset)
+
+
+def test_bus_ticks_over_the_process_are_gapless_and_those_of_a_loop_on_the_same_simulation():
+    """Every bus tick is repeated by `MotionLoop` with the same target in a second simulation, and must leave the same record."""
+    ours, theirs = (simulate_minitaur(MinitaurConfig(), 1.0 / PERIOD_S, seed=4) for _ in range(2))
+    twin = minitaur_machine(theirs)
+    loop = MotionLoop(twin.robot, twin.clock, 1)
+    with serving(minitaur_machine(ours)) as served:
+        client = served.client()
+        timing = TickStatistics()
+        motion = RemoteMotion(client, MotionClock(client), 2, timing)
+        client.release(seed=7)
+        state = client.read()
+        twin.release(np.random.default_rng(7))
+        twin.robot.reseed()
+        expected = twin.robot.read()
+        records = []
+        for step in range(12):
+            begin = state
+            state, ticks = motion.advance(command(np.full(8, 1.5 + 0.1 * step), 8), begin)
+            assert len(ticks) == 2
+            assert ticks[0].state.joints.stamp_s == begin.joints.stamp_s
+            records += ticks
+            # The policy itself takes a third of a bus period.
+            served.sleep(PERIOD_S / 3)
+        assert (motion.missed, motion.lost, timing.ticks, timing.missed) == (0, 0, 24, 0)
+        stamps_s = [tick.state.joints.stamp_s for tick in records]
+        np.testing.assert_allclose(np.diff(stamps_s), PERIOD_S, atol=1e-9)
+        dtype = bus_dtype(8)
+        # Nothing is sent between the release and the first command, which is taken one tick after it was sent.
+        for _ in range(3):
+            if (expected.joints.position_rad == records[0].state.joints.position_rad).all():
+                break
+            twin.clock.wait()
+            expected = twin.robot.read()
+        twin.clock.wait()
+        expected = twin.robot.read()
+        for tick in records[1:]:
+            expected_next, (repeated,) = loop.advance(tick.target, expected)
+            mine, theirs_record = np.zeros(1, dtype), np.zeros(1, dtype)
+            fill_bus_record(mine, tick)
+            fill_bus_record(theirs_record, repeated)
+            assert mine.tobytes() == theirs_record.tobytes()
+            expected = expected_next
+        np.testing.assert_array_equal(state.joints.position_rad, expected.joints.position_rad)
+    ours.robot.close()
+    theirs.robot.close()
+
+
+def test_a_late_policy_gets_all_its_bus_ticks_and_the_missed_policy_ticks_are_counted(instant):
+    served, _ = instant
+    client = served.client()
+    motion = RemoteMotion(client, MotionClock(client), 2, TickStatistics())
+    state: RobotState = client.read()
+    stamps_s: list[float] = []
+    for late_ticks in (0, 1, 2, 3, 7, 0):
+        served.sleep(late_ticks * PERIOD_S)
+        state, ticks = motion.advance(command(np.full(3, 0.01), 3), state)
+        assert len(ticks) % 2 == 0
+        np.testing.assert_array_equal(ticks[-1].target.position_rad, np.full(3, 0.01))
+        stamps_s += [tick.state.joints.stamp_s for tick in ticks]
+    np.testing.assert_allclose(np.diff(stamps_s), PERIOD_S, atol=1e-9)
+    assert motion.missed == len(stamps_s) / 2 - 6 > 0
+
+
+def test_bus_ticks_that_the_ring_has_lost_are_counted(instant):
+    served, _ = instant
+    client = served.client()
+    motion = RemoteMotion(client, MotionClock(client), 2, TickStatistics())
+    state, _ = motion.advance(FAR, client.read())
+    first = client.head
+    served.ticks(3000)
+    _, ticks = motion.advance(FAR, state)
+    assert motion.lost > 0
+    assert motion.lost + len(ticks) == client.position - (first - 1)
+
+
+def test_a_waiting_clock_skips_and_counts_what_passed(instant):
+    served, _ = instant
+    client = served.client()
+    clock = MotionClock(client)
+    client.read()
+    first = client.position
+    assert clock.wait() > 0.0
+    assert client.position == first + 1
+    served.ticks(5)
+    assert clock.wait() < 0.0
+    assert client.position == first + 6
+    assert clock.missed == 4
+    assert state_of(client.rows(client.position, client.position + 1)[0][0]).joints.stamp_s == client.read().joints.stamp_s
