@@ -57,7 +57,7 @@ def _bus_env(config: RunConfig, *, realtime: bool) -> RobotEnv[WalkMemory]:
         reset,
         machine.close,
         config.task.time_limit_steps,
-        timing=machine.timing,
+        timing=machine.schedule.statistics,
         skip_to=machine.skip_to,
     )
 

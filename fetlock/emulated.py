@@ -13,11 +13,10 @@ import numpy as np
 from fetlock.config import RunConfig, config_yaml
 from fetlock.machines import EmulatedConfig, HardwareConfig, description_of
 from robot.calibration import load_calibration, nominal
-from robot.clock import LockstepClock, RealTimeClock, TickClock, TickStatistics, monotonic_s, sleep_s
+from robot.clock import LockstepClock, RealTimeClock, TickClock, monotonic_s, sleep_s
 from robot.dynamixel.backends import open_bus
-from robot.dynamixel.line import SILENCE_S
 from robot.dynamixel.readings import joint_readings
-from robot.emulator import EmulatorClient, EmulatorProcess, Start
+from robot.emulator import EmulatorProcess, Start
 from robot.errors import StaleError, UsageError
 from robot.hardware import HardwareRobot, Senses
 from robot.imu import SerialImu, straight_mounted
@@ -30,6 +29,8 @@ _IMU_WAIT_S = 5.0
 _DELIVERY_S = 0.02
 # A machine in lockstep answers when its physics are done: asking again would move them twice.
 _LOCKSTEP_SILENCE_S = 10.0
+# Motors of metal do not share a core with whoever asks them.
+_REALTIME_SILENCE_S = 0.004
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,12 @@ class BusMachine:
     """A robot on a bus with its clock.
 
     Attributes:
-        robot: Connected and armed.
+        robot: Connected.
         clock: Begins its ticks.
         reset: Puts it into a start pose.
         skip_to: Moves simulated time on; nothing where time is real.
-        close: Releases everything.
-        timing: What a real-time clock counts.
+        close: Releases everything; a robot of metal holds where it stands.
+        schedule: The real-time clock; it stands still where time is simulated.
     """
 
     robot: HardwareRobot
@@ -50,7 +51,7 @@ class BusMachine:
     reset: Callable[[np.random.Generator], None]
     skip_to: Callable[[float], None]
     close: Callable[[], None]
-    timing: TickStatistics
+    schedule: RealTimeClock
 
 
 def connect_emulated(config: RunConfig, *, realtime: bool) -> BusMachine:
@@ -89,11 +90,12 @@ class _Emulated:
         self._not_before_step = 0
         self._step_s = float(status["step_s"])
         description = description_of(robot_config)
-        self._tracker = EmulatedTracker(self._client, robot_config, self._step_s)
+        silence_s = _LOCKSTEP_SILENCE_S if lockstep else _REALTIME_SILENCE_S
+        self._tracker = EmulatedTracker(process, robot_config, self._step_s)
         self._imu = self._open_imu(robot_config, status)
         self._robot = HardwareRobot(
             description,
-            lambda: open_bus(process.port, description.bus.baud, robot_config.bus, _LOCKSTEP_SILENCE_S if lockstep else SILENCE_S),
+            lambda: open_bus(process.port, description.bus.baud, robot_config.bus, silence_s),
             nominal(description),
             1.0 / config.bus_hz,
             Senses(self._imu, self._tracker),
@@ -112,17 +114,16 @@ class _Emulated:
         return monotonic_s() if self._lockstep is None else self._lockstep.now_s()
 
     def machine(self) -> BusMachine:
-        """Arm the robot and return it with what an environment needs."""
-        try:
-            self._reset(np.random.default_rng(0))
-            self._robot.arm()
-        except BaseException:
-            self._robot.close()
-            raise
+        """Return the robot with what an environment needs. In real time the first reset switches its torque on; in lockstep it is on."""
+        if self._lockstep is not None:
+            # What arming asks moves the machine: it comes before the first episode's time.
+            self._arm(np.random.default_rng(0))
         clock = TickClock(self._robot, self._lockstep or self._real)
-        return BusMachine(self._robot, clock, self._reset, self._skip_to, self._close, self._real.statistics)
+        return BusMachine(self._robot, clock, self._reset, self._skip_to, self._robot.close, self._real)
 
     def _reset(self, rng: np.random.Generator) -> None:
+        if not self._robot.armed:
+            self._arm(rng)
         start = self._client.reset(rng, self._not_before_step)
         if self._lockstep is not None:
             self._lockstep.step = start.step
@@ -134,19 +135,22 @@ class _Emulated:
         self._robot.resync()
         self._real.start()
 
+    def _arm(self, rng: np.random.Generator) -> None:
+        """Switch torque on while an unseen hand holds the robot; `rng` is as it was."""
+        before = rng.bit_generator.state
+        self._client.reset(rng, self._not_before_step, hold=True)
+        rng.bit_generator.state = before
+        self._robot.arm()
+
     def _skip_to(self, now_s: float) -> None:
         self._not_before_step = round(now_s / self._step_s) if self._lockstep is not None else 0
-
-    def _close(self) -> None:
-        self._robot.close()
-        self._process.close()
 
 
 class EmulatedTracker:
     """Implements BaseTracker with what the emulated machine knows, and the noise that its simulation is told to have."""
 
-    def __init__(self, client: EmulatorClient, config: EmulatedConfig, step_s: float) -> None:
-        self._client = client
+    def __init__(self, process: EmulatorProcess, config: EmulatedConfig, step_s: float) -> None:
+        self._process = process
         self._config = config
         self._step_s = step_s
         self._sensors: ServoSensors | None = None
@@ -162,7 +166,7 @@ class EmulatedTracker:
         Raises:
             StaleError: Before the first reset, or if the machine is bolted down.
         """
-        body, sample_step, step = self._client.body()
+        body, sample_step, step = self._process.client.body()
         if body is None or self._sensors is None:
             raise StaleError("the emulated machine has no base that moves, or was not reset yet")
         return self._sensors.base(body, sample_step, (step - sample_step) * self._step_s)
@@ -171,7 +175,8 @@ class EmulatedTracker:
         return self.sense()[1]
 
     def close(self) -> None:
-        """The client is its owner's to close."""
+        """End the machine."""
+        self._process.close()
 
 
 class ExactImu:
@@ -247,4 +252,4 @@ def connect_hardware(config: RunConfig) -> BusMachine:
         robot.resync()
         real.start()
 
-    return BusMachine(robot, TickClock(robot, real), reset, lambda _: None, robot.close, real.statistics)
+    return BusMachine(robot, TickClock(robot, real), reset, lambda _: None, robot.close, real)

@@ -11,7 +11,7 @@ from types import FrameType
 
 from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, load_config
-from fetlock.machines import SimulatedConfig
+from fetlock.machines import EmulatedConfig, HardwareConfig
 from robot.clock import PacedClock, RealTimeClock, monotonic_s
 from robot.errors import FetlockError, UsageError
 from robot.realtime import Scheduler, become_realtime
@@ -25,15 +25,20 @@ _HOLD_S, _HOLD_PERIODS = 0.5, 5
 
 
 def make_machine(config: RunConfig) -> Machine:
-    """Build the simulated robot of a configuration behind its guard, slowed to real time.
+    """Build the robot of a configuration behind its guard, in real time. A robot on a bus is connected, its torque off until it is armed.
 
     Raises:
-        UsageError: If the robot is on a bus.
+        RobotError: If a robot on a bus cannot be reached, or is not as described.
     """
-    robot = config.robot
-    if not isinstance(robot, SimulatedConfig):
-        raise UsageError(f"robot.kind {robot.kind} is not served by the motion process yet: use a simulated one, such as minitaur or kitty")
     period_s = 1.0 / config.bus_hz
+    robot = config.robot
+    if isinstance(robot, EmulatedConfig | HardwareConfig):
+        # Only who has a bus imports what drives one.
+        from fetlock.emulated import connect_emulated, connect_hardware
+
+        reached = connect_emulated(config, realtime=True) if isinstance(robot, EmulatedConfig) else connect_hardware(config)
+        guard = GuardedRobot(reached.robot, config.guard, period_s)
+        return Machine(guard, reached.clock, reached.schedule, release=reached.reset, drive=reached.robot)
     simulation = simulate(robot, config.bus_hz)
     real = RealTimeClock(period_s)
     guard = GuardedRobot(simulation.robot, config.guard, period_s)

@@ -43,6 +43,8 @@ class HardwareRobot:
     Goals are rounded to pulses and kept inside of the joints' ranges, and within what a motor can turn in a tick from the goal before;
     `write` returns what was sent. `read` gives the hardware errors of all motors; a motor that reports one stays readable.
 
+    Closing lets go of the bus, not of the robot: its motors hold where they stand. `cut` switches torque off.
+
     Args:
         description: Of the robot.
         connect: Opens the bus; called again by `reconnect`.
@@ -135,9 +137,6 @@ class HardwareRobot:
         if self._closed:
             return
         self._closed = True
-        with contextlib.suppress(FetlockError):
-            if self._armed:
-                self._connection.group.cut()
         for part in (self._bus, self._senses.imu, self._senses.tracker):
             if part is not None:
                 part.close()
@@ -235,10 +234,10 @@ class HardwareRobot:
         self._sent_s = monotonic_s()
 
     def _measure(self) -> RobotState:
-        now_s = self._now_s()
         link = self._connection
         self._require_watchdogs_fed()
         state = link.group.read()
+        now_s = state.stamp_s
         joints = slice(0, len(self.joint_names))
         age_s = now_s - state.measured_s
         if float(age_s[joints].max()) > _SILENT_TICKS * self.bus_period_s:

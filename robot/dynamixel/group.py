@@ -30,6 +30,7 @@ class GroupState:
     """What the motors last said. Shapes (n,).
 
     Attributes:
+        stamp_s: When they were asked, on the caller's clock, s.
         position_raw: Register 132.
         velocity_raw: Register 128.
         current_raw: Register 126.
@@ -40,6 +41,7 @@ class GroupState:
         voltage_v: Lowest input voltage, V.
     """
 
+    stamp_s: float
     position_raw: RawArray
     velocity_raw: RawArray
     current_raw: RawArray
@@ -111,6 +113,7 @@ class MotorGroup:
             self._read_error(index)
         self._read_health()
         return GroupState(
+            now_s,
             self._position,
             self._velocity,
             self._current,

@@ -132,7 +132,7 @@ class ServoPlant:
     def reset(self, rng: np.random.Generator) -> MotorConditions:
         """Let an unseen hand put the robot into a start pose and hold it until it is still.
 
-        Servos whose torque is on keep holding the pose; the others are let go there. The delays begin anew.
+        Servos whose torque is on keep holding the pose; the others are let go there, or held on by `hold`. The delays begin anew.
 
         Raises:
             RobotError: If the joints do not come to rest.
@@ -151,6 +151,11 @@ class ServoPlant:
             servo.registers.torque_enable = on
         self._begin_delays(conditions)
         return conditions
+
+    def hold(self) -> None:
+        """Let the unseen hand hold every joint whose torque is off where its goal is, until its torque comes on."""
+        for servo in self.servos:
+            servo.hand = servo.registers.goal_position
 
     def _settle(self) -> None:
         self.run(round(_SETTLE_MIN_S / self.step_s))

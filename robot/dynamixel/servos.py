@@ -77,6 +77,8 @@ class Servo:
         self.strength = 1.0
         self.duty = 0.0
         self.current_a = 0.0
+        # Where an unseen hand holds the shaft while the motor does not, raw; None: nowhere. Ends when torque comes on.
+        self.hand: int | None = None
         self._resistance_ohm = motor.volts / motor.stall_current_a
         self._torque_constant = motor.stall_torque_nm / motor.stall_current_a
         self._back_emf = motor.volts / (motor.no_load_rpm * 2.0 * math.pi / 60.0)
@@ -138,10 +140,8 @@ class Servo:
         """Run one step of the firmware; return the torque on the joint, N m, in the joint's direction."""
         registers = self.registers
         if not registers.torque_enable:
-            # Open terminals: neither drive nor brake.
-            self._integral = self.duty = self.current_a = 0.0
-            self._profile = None
-            return 0.0
+            return self._let_go(angle_rad, rate_rad_s)
+        self.hand = None
         direction = self._direction
         rate = direction * rate_rad_s
         mode = registers.operating_mode
@@ -160,6 +160,17 @@ class Servo:
             duty = min(max((current * self._resistance_ohm + self._back_emf * rate) / self.supply_v, -1.0), 1.0)
         self.duty, self.current_a = duty, current
         return direction * self._torque_constant * current * self.strength
+
+    def _let_go(self, angle_rad: float, rate_rad_s: float) -> float:
+        """Return the torque on the joint while the motor's terminals are open, which drive nothing: that of a hand, if one holds it."""
+        self._integral = self.duty = self.current_a = 0.0
+        self._profile = None
+        if self.hand is None:
+            return 0.0
+        rate = self._direction * rate_rad_s
+        duty = self.registers.position_p_gain * (self.hand - self.present_position(angle_rad)) / 128.0 / PWM_FULL_RAW
+        current = (min(max(duty, -1.0), 1.0) * self.supply_v - self._back_emf * rate) / self._resistance_ohm
+        return self._direction * self._torque_constant * current
 
     def _position_pwm(self, angle_rad: float, rate: float) -> float:
         registers = self.registers

@@ -25,6 +25,9 @@ from robot.types import MotorConditions
 
 # Physics that lag behind by more than this are not caught up: a machine that slept does not move in a burst, s.
 _LAG_MAX_S = 0.05
+# What is left of a frame is noise after this long without a byte, assumed: a length that a bit has made long must not swallow what
+# comes after it. A client's write may arrive in pieces, which are closer together, s.
+_GAP_S = 0.02
 # Bytes without a frame in them that are kept: the longest frame.
 _BUFFER_BYTES = codec.MAX_LENGTH + 7
 # A supply below this share of a motor's lowest voltage starts it again.
@@ -89,6 +92,9 @@ class EmulatedBus:
         self._observers = tuple(observers)
         self.report = report
         self._buffer = b""
+        self._heard_s = 0.0
+        # Voltages of the brown-outs that are on, by motor, behind that of the supply.
+        self._supplies: dict[int, list[float]] = {}
         self._hash = hashlib.sha256() if options.transcript else None
         self._fresh = True
         self._shown = -1
@@ -109,11 +115,23 @@ class EmulatedBus:
 
     def receive(self, data: bytes) -> None:
         """Take bytes that the host sent, and answer the frames in them."""
+        self.end_silence()
         baud = self.wire.baud
-        arrived_s = self.wire.received(len(data), monotonic_s(), baud)
+        self._heard_s = monotonic_s()
+        arrived_s = self.wire.received(len(data), self._heard_s, baud)
         self._buffer += self.saboteur.request(data, self.now_s)
         frames, done = codec.decode(self._buffer)
         self._buffer = self._buffer[done:][-_BUFFER_BYTES:]
+        self._serve(frames, arrived_s, baud)
+
+    def end_silence(self) -> None:
+        """Take what is left of a frame for noise if its rest has not come; answer whole frames inside of it."""
+        if self._buffer and monotonic_s() - self._heard_s > _GAP_S:
+            frames, _ = codec.decode(self._buffer, ended=True)
+            self._buffer = b""
+            self._serve(frames, self._heard_s, self.wire.baud)
+
+    def _serve(self, frames: Sequence[codec.Frame], arrived_s: float, baud: int) -> None:
         for frame in frames:
             if self._hash is not None:
                 self._note(b">", codec.encode(frame.id, frame.instruction, frame.parameters))
@@ -186,9 +204,17 @@ class EmulatedBus:
         for observe in self._observers:
             observe(sample, now_s)
 
-    def reset(self, rng: np.random.Generator) -> MotorConditions:
-        """Let an unseen hand put the machine into a start pose; its time feeds no watchdog and starves none."""
+    def reset(self, rng: np.random.Generator, *, hold: bool = False) -> MotorConditions:
+        """Let an unseen hand put the machine into a start pose; its time feeds no watchdog and starves none.
+
+        Args:
+            rng: Draws what is random.
+            hold: Go on holding joints whose torque is off, until it comes on.
+        """
         conditions = self._reset(rng)
+        self._supplies.clear()
+        if hold:
+            self.plant.hold()
         for motor in self.motors:
             motor.feed(self.now_s)
             motor.settle()
@@ -215,8 +241,7 @@ class EmulatedBus:
     def _begin(self, fault: Fault, now_s: float) -> None:
         end_s = now_s + fault.duration_s
         if fault.kind == "unplug":
-            self.wire.unplug()
-            self._replug_s = monotonic_s() + fault.duration_s
+            self._unplug(fault, end_s)
         for motor in self.motors:
             if not fault.hits(motor.id):
                 continue
@@ -238,13 +263,28 @@ class EmulatedBus:
         self._shown = -1
         self._show()
 
+    def _unplug(self, fault: Fault, end_s: float) -> None:
+        """Take the motors that are named off the bus; where none is, take the adapter away."""
+        if not fault.motors:
+            self.wire.unplug()
+            self._replug_s = monotonic_s() + fault.duration_s
+            return
+        dead = set(fault.motors)
+        self.responder.dead |= dead
+        self._ends.append((end_s, lambda: self.responder.dead.difference_update(dead)))
+
     def _brown_out(self, motor: EmulatedMotor, supply_v: float, now_s: float, end_s: float) -> None:
-        before_v, motor.servo.supply_v = motor.servo.supply_v, supply_v
+        supplies = self._supplies.setdefault(motor.index, [motor.servo.supply_v])
+        supplies.append(supply_v)
+        motor.servo.supply_v = supply_v
         if supply_v * 10.0 < _BROWN_OUT_SHARE * motor.memory.table["min_voltage_limit"].minimum:
             motor.reboot(now_s)
 
         def end() -> None:
-            motor.servo.supply_v = before_v
+            # A reset has brought the supply back before.
+            if self._supplies.get(motor.index) is supplies:
+                del supplies[supplies.index(supply_v, 1)]
+                motor.servo.supply_v = supplies[-1]
 
         self._ends.append((end_s, end))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ from pydantic import ValidationError
 
 from robot.emulator.bus import EmulatedBus
 from robot.emulator.faults import Fault
-from robot.errors import FetlockError, RobotError
+from robot.errors import FetlockError, RobotError, UsageError
 from robot.types import BodyMotion, MotorConditions
 
 # Longest request: a generator's state is 300 bytes.
 _LINE_MAX_BYTES = 65_536
 _TIMEOUT_S = 30.0
+# A position register counts 256 turns either way (e-manual, Goal Position), rad.
+_TURN_MAX_RAD = 256 * 2.0 * math.pi
 
 
 class ControlServer:
@@ -89,7 +92,7 @@ class ControlServer:
             return {"ok": True, **self._actions[request.pop("do")](**request)}
         except ValidationError as error:
             return {"ok": False, "error": f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}"}
-        except (FetlockError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (FetlockError, LookupError, ArithmeticError, TypeError, ValueError, AttributeError, RecursionError) as error:
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
     def _status(self) -> dict[str, Any]:
@@ -128,11 +131,11 @@ class ControlServer:
             else [body.position_world_m, body.quaternion, body.velocity_world_m_s, body.angular_velocity_world_rad_s],
         }
 
-    def _reset(self, state: dict[str, Any], not_before_step: int = 0) -> dict[str, Any]:
+    def _reset(self, state: dict[str, Any], not_before_step: int = 0, hold: bool = False) -> dict[str, Any]:
         rng = np.random.default_rng()
         rng.bit_generator.state = state
         self._bus.plant.step = max(self._bus.plant.step, int(not_before_step))
-        conditions = self._bus.reset(rng)
+        conditions = self._bus.reset(rng, hold=hold)
         return {
             "state": rng.bit_generator.state,
             "conditions": {name: getattr(conditions, name) for name in MotorConditions.__dataclass_fields__},
@@ -157,6 +160,11 @@ class ControlServer:
         turn = getattr(self._bus.plant.physics, "turn", None)
         if turn is None:
             raise RobotError("joints of this machine cannot be turned by hand: only those of the built-in physics can")
+        joints = len(self._bus.motors)
+        if not (0 <= joint < joints and abs(angle_rad) <= _TURN_MAX_RAD):
+            raise UsageError(
+                f"a hand turns joints 0 to {joints - 1} to at most {_TURN_MAX_RAD:.0f} rad either way: got {joint}, {angle_rad}"
+            )
         turn(joint, float(angle_rad))
         self._bus.plant.refresh()
         return {}
@@ -230,17 +238,18 @@ class EmulatorClient:
             raise RobotError(f"the emulator refuses {do!r}: {answer['error']}")
         return answer
 
-    def reset(self, rng: np.random.Generator, not_before_step: int = 0) -> Start:
+    def reset(self, rng: np.random.Generator, not_before_step: int = 0, *, hold: bool = False) -> Start:
         """Put the machine into a start pose drawn from `rng`, which moves on as if it had drawn here.
 
         Args:
             rng: Draws what is random.
             not_before_step: The machine's time goes on from this physics step at the earliest.
+            hold: Go on holding joints whose torque is off, until it comes on.
 
         Raises:
             RobotError: If the machine does not come to rest.
         """
-        answer = self.ask("reset", state=rng.bit_generator.state, not_before_step=not_before_step)
+        answer = self.ask("reset", state=rng.bit_generator.state, not_before_step=not_before_step, hold=hold)
         rng.bit_generator.state = answer["state"]
         drawn = answer["conditions"].items()
         values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in drawn}

@@ -16,6 +16,10 @@ from robot.errors import UsageError
 ReplyFault = Literal["drop", "delay", "duplicate", "corrupt"]
 MotorFault = Literal["reboot", "overheat", "overload", "brown_out", "encoder_wrap", "stuck_encoder", "unplug"]
 _REPLY_FAULTS = ("drop", "delay", "duplicate", "corrupt")
+# Motor faults that end; the others are events, whose traces a reboot or nothing removes.
+_LASTING = ("brown_out", "stuck_encoder", "unplug")
+# An encoder jumps by at most the range of a multi-turn position (e-manual, Goal Position), pulses.
+_WRAP_MAX = 1_048_575.0
 
 
 class Fault(BaseModel):
@@ -33,12 +37,22 @@ class Fault(BaseModel):
     probability: float = Field(default=1.0, ge=0.0, le=1.0)
     every: int | None = Field(default=None, ge=1)
     # delay: s; brown_out: V of the supply; encoder_wrap: pulses of the jump.
-    magnitude: float | None = None
+    magnitude: float | None = Field(default=None, ge=-_WRAP_MAX, le=_WRAP_MAX, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _magnitude_fits(self) -> Self:
         if self.kind in ("delay", "brown_out") and (self.magnitude is None or not 0.0 <= self.magnitude < 100.0):
             raise ValueError(f"{self.kind} needs a magnitude: {'seconds' if self.kind == 'delay' else 'volts of the supply'}")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        if self.kind == "corrupt" and self.every is not None:
+            raise ValueError("corrupt hits a share of all bytes: give it a probability, not every")
+        if not self.of_replies and (self.every is not None or self.probability != 1.0):
+            raise ValueError(f"{self.kind} begins at a time: give it at_s, neither every nor a probability")
+        if not self.of_replies and self.kind not in _LASTING and self.duration_s != float("inf"):
+            raise ValueError(f"{self.kind} happens at once: it takes no duration_s")
         return self
 
     @property
@@ -83,7 +97,8 @@ class Saboteur:
     """
 
     def __init__(self, script: FaultScript) -> None:
-        self._rng = np.random.default_rng(script.seed)
+        # A stream for each direction: how requests arrive in pieces changes nothing of the answers.
+        self._rng, self._request_rng = np.random.default_rng(script.seed).spawn(2)
         self._pending: list[Fault] = []
         self._replies: list[tuple[Fault, float]] = []
         self._count = 0
@@ -118,7 +133,7 @@ class Saboteur:
             if not (at_s <= now_s < at_s + fault.duration_s and fault.hits(motor)):
                 continue
             if fault.kind == "corrupt":
-                sent = [(late_s, self._flipped(copy, fault.probability)) for late_s, copy in sent]
+                sent = [(late_s, _flipped(self._rng, copy, fault.probability)) for late_s, copy in sent]
             elif self._strikes(fault):
                 sent = self._struck(fault, sent)
         return sent
@@ -127,7 +142,7 @@ class Saboteur:
         """Return what arrives of bytes that the host sent."""
         for fault, at_s in self._replies:
             if fault.kind == "corrupt" and not fault.motors and at_s <= now_s < at_s + fault.duration_s:
-                data = self._flipped(data, fault.probability)
+                data = _flipped(self._request_rng, data, fault.probability)
         return data
 
     def _strikes(self, fault: Fault) -> bool:
@@ -143,12 +158,9 @@ class Saboteur:
             return [*sent, *sent]
         return [(late_s + (fault.magnitude or 0.0), copy) for late_s, copy in sent]
 
-    def _flipped(self, data: bytes, share: float) -> bytes:
-        """Flip one random bit of each byte with probability `share`."""
-        hit = np.flatnonzero(self._rng.random(len(data)) < share)
-        if not len(hit):
-            return data
-        damaged = bytearray(data)
-        for place, bit in zip(hit.tolist(), self._rng.integers(0, 8, len(hit)).tolist(), strict=True):
-            damaged[place] ^= 1 << bit
-        return bytes(damaged)
+
+def _flipped(rng: np.random.Generator, data: bytes, share: float) -> bytes:
+    """Flip one random bit of each byte with probability `share`; two numbers a byte, however the bytes are cut into pieces."""
+    drawn = rng.random((len(data), 2))
+    masks = np.where(drawn[:, 0] < share, np.left_shift(1, (drawn[:, 1] * 8).astype(np.int64)), 0).astype(np.uint8)
+    return (np.frombuffer(data, np.uint8) ^ masks).tobytes()

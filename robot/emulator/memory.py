@@ -53,12 +53,14 @@ class MotorMemory:
         self._chooser = {bank.data + i: bank.address + 2 * i for bank in table.indirect for i in range(bank.count)}
         self._addresses = {bank.address + 2 * i for bank in table.indirect for i in range(bank.count)}
         self._own = dict(values)
+        # Firmware looks at its registers thousands of times a second: where each stands is worked out once.
+        self._places = {name: (r.address, r.address + r.size, r.signed) for name, r in table.registers.items()}
         self.reset_to_factory(())
 
     def __getitem__(self, name: str) -> int:
         """Return the raw value of a register."""
-        register = self.table[name]
-        return register.decode(bytes(self._bytes[register.address : register.address + register.size]))
+        start, end, signed = self._places[name]
+        return int.from_bytes(self._bytes[start:end], "little", signed=signed)
 
     def __setitem__(self, name: str, raw: int) -> None:
         """Set a register by firmware: no rule holds."""
@@ -104,6 +106,12 @@ class MotorMemory:
         if not self._chooser or address + size <= min(self._chooser):
             return bytes(self._bytes[address : address + size])
         return bytes(self._bytes[self._target(at)] for at in range(address, address + size))
+
+    def shows(self, address: int, size: int, wanted: range) -> bool:
+        """Tell whether a block holds a byte of `wanted`, itself or by an indirect address."""
+        if address < wanted.stop and address + size > wanted.start:
+            return True
+        return any(self._target(at) in wanted for at in range(address, address + size) if at in self._chooser)
 
     def _target(self, address: int) -> int:
         """Return where a byte really is: indirect data stands where its address points."""

@@ -6,13 +6,14 @@ switched on keeps the goal that stands in the register: the worst case for a dri
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from struct import Struct
 
 from robot.dynamixel.codec import ErrorCode, ResetLevel
 from robot.dynamixel.plant import PlantSample, ServoPlant
 from robot.dynamixel.servos import ServoRegisters
-from robot.dynamixel.tables import BAUD_RATES, ControlTable
+from robot.dynamixel.tables import BAUD_RATES, ControlTable, OperatingMode
 from robot.dynamixel.units import PULSES_PER_TURN, PWM_FULL_RAW, WATCHDOG_S
 from robot.emulator.memory import GOALS, MotorMemory, Write
 
@@ -126,8 +127,12 @@ class EmulatedMotor:
         if now_s < self.watchdog_expiry_s:
             return
         self.memory["bus_watchdog"] = _EXPIRED
-        for name in ("profile_acceleration", "profile_velocity", "goal_velocity", "goal_current"):
+        # In the other modes goal current and goal pwm bound what holds the shaft.
+        drive = {OperatingMode.CURRENT: ("goal_current",), OperatingMode.PWM: ("goal_pwm",)}.get(self.memory["operating_mode"], ())
+        for name in ("profile_acceleration", "profile_velocity", "goal_velocity", *drive):
             self._set(name, 0)
+        # What a loop has summed up would drive on.
+        self.servo.restart()
         self._set("goal_position", self.servo.present_position(self.plant.angle_rad(self.index)))
 
     def update(self, sample: PlantSample, now_s: float) -> None:
@@ -136,6 +141,8 @@ class EmulatedMotor:
         position = sample.position_raw[index] + self.encoder_offset
         if self.encoder_stuck is not None:
             position = self.encoder_stuck
+        # A register of 32 bits turns over.
+        position = (position + (1 << 31)) % (1 << 32) - (1 << 31)
         velocity = 0 if self.encoder_stuck is not None else sample.velocity_raw[index]
         trajectory, speed = self.servo.trajectory
         self._live(sample, now_s)
@@ -223,8 +230,10 @@ class EmulatedMotor:
         self._booted_s = now_s
         self._overloaded_s = 0.0
         self._registered = None
+        self.memory["backup_ready"] = int(bool(self._backup))
         if self.memory["startup_configuration"] & 2:
-            self._restore()
+            # RAM alone: the EEPROM has kept what it was told since (e-manual, Startup Configuration).
+            self._restore(_GAINS)
         if self.memory["startup_configuration"] & 1:
             self.memory["torque_enable"] = 1
         self._forget_turns()
@@ -255,16 +264,17 @@ class EmulatedMotor:
         if restore:
             if not self._backup:
                 return Outcome(ErrorCode.RESULT_FAIL)
-            self._restore()
+            self._restore(self._backup)
             return Outcome()
         names = [name for name, register in self.memory.table.registers.items() if register.writable and register.eeprom]
         self._backup = {name: self.memory[name] for name in (*names, *_GAINS)}
         self.memory["backup_ready"] = 1
         return Outcome()
 
-    def _restore(self) -> None:
-        for name, raw in self._backup.items():
-            self._set(name, raw)
+    def _restore(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self._backup:
+                self._set(name, self._backup[name])
 
     def _carry_out(self, write: Write) -> None:
         name, raw = write.register.name, write.raw

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import select
@@ -13,13 +12,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
-from robot.clock import monotonic_s, set_timer_slack
+from robot.clock import monotonic_s
 from robot.emulator.bus import EmulatedBus
 from robot.emulator.control import ControlServer, EmulatorClient
 from robot.errors import RobotError
+from robot.realtime import become_realtime, freeze_garbage
 
 # Physics are caught up at least this often while nobody asks.
 _IDLE_S = 0.005
+# The motion process asks for 50.
+_PRIORITY = 40
 # A machine needs no longer to start: PyBullet loads within a second.
 _START_TIMEOUT_S = 60.0
 
@@ -40,6 +42,7 @@ def serve(bus: EmulatedBus, control: ControlServer, keep_going: Callable[[], boo
                 changed |= control.serve(descriptor)
         bus.wire.flush()
         if not ready:
+            bus.end_silence()
             bus.catch_up()
             bus.replug_if_due()
             if monotonic_s() - looked_s > 0.5:
@@ -68,11 +71,13 @@ def serve_alone(bus: EmulatedBus, control_path: Path, announce: Callable[[str], 
         announce: Is told one line of JSON, {"port": ..., "control": ...}, when clients can come.
     """
     parent = os.getppid()
-    set_timer_slack()
     control = ControlServer(bus, control_path)
-    # Physics, tables and libraries stay: a full collection would hold an answer up.
-    gc.collect()
-    gc.freeze()
+    if bus.options.lockstep:
+        freeze_garbage()
+    else:
+        # Motors do not wait for a scheduler either. Below the priority of who drives them.
+        grants = become_realtime("fifo", _PRIORITY)
+        bus.wire.spin_s *= not grants[0].granted
     try:
         announce(json.dumps({"port": str(bus.options.link or bus.wire.path), "control": str(control_path)}))
         serve(bus, control, lambda: os.getppid() == parent)

@@ -77,6 +77,9 @@ class Responder:
         group = self._group.get(frame.instruction)
         if group is not None:
             return group(frame, now_s, hearing) if frame.id == BROADCAST_ID else []
+        if frame.instruction == Instruction.READ and frame.id == BROADCAST_ID:
+            # Nobody answers it, so that nobody has to look.
+            return []
         addressed = hearing if frame.id == BROADCAST_ID else [motor for motor in hearing if motor.id == frame.id]
         answers = [(motor, motor.id, self._single(frame, motor, now_s)) for motor in sorted(addressed, key=lambda motor: motor.id)]
         broadcast = frame.id == BROADCAST_ID
@@ -114,7 +117,7 @@ class Responder:
         if len(parameters) != 4:
             return Outcome(ErrorCode.DATA_LENGTH)
         address, size = _u16(parameters), _u16(parameters[2:])
-        self._look(address, size)
+        self._look([(motor, address, size)])
         return motor.read(address, size)
 
     @staticmethod
@@ -124,8 +127,8 @@ class Responder:
             return Outcome(ErrorCode.RESULT_FAIL)
         return motor.back_up(restore=parameters[0] == 2)
 
-    def _look(self, address: int, size: int) -> None:
-        if address < _POSITION.stop and address + size > _POSITION.start:
+    def _look(self, reads: Sequence[tuple[EmulatedMotor, int, int]]) -> None:
+        if any(motor.memory.shows(address, size, _POSITION) for motor, address, size in reads):
             self._before_state()
 
     def _speaks(self, instruction: int, motor: EmulatedMotor, *, broadcast: bool) -> bool:
@@ -156,10 +159,8 @@ class Responder:
     def _several(self, wanted: list[tuple[int, int, int]], instruction: int, hearing: list[EmulatedMotor]) -> list[Reply]:
         """Answer a sync or bulk read."""
         by_id = {motor.id: motor for motor in hearing if motor.memory["status_return_level"] >= 1}
-        for _, address, size in wanted:
-            if address < _POSITION.stop and address + size > _POSITION.start:
-                self._before_state()
-                break
+        # Who is just starting is asked too: time must pass for it.
+        self._look([(by_id.get(motor_id, self.motors[0]), address, size) for motor_id, address, size in wanted])
         answers: list[tuple[EmulatedMotor, int, Outcome]] = []
         for motor_id, address, size in wanted:
             motor = by_id.get(motor_id)

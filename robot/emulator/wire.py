@@ -42,6 +42,8 @@ class Wire:
     """
 
     def __init__(self, link: Path | None, *, paced: bool, latency_s: float) -> None:
+        # Sleeping is precise under SCHED_FIFO, and spinning there would keep others from their core.
+        self.spin_s = _SPIN_S
         self._link = link
         self._paced = paced
         self._latency_s = latency_s
@@ -138,7 +140,7 @@ class Wire:
 
     def flush(self) -> None:
         """Send what is due within the next moment, at its time."""
-        while self._queue and self._queue[0][0] <= monotonic_s() + _SPIN_S:
+        while self._queue and self._queue[0][0] <= monotonic_s() + self.spin_s:
             due_s, _, data = heapq.heappop(self._queue)
             while monotonic_s() < due_s:
                 pass
@@ -154,7 +156,7 @@ class Wire:
 
     def wait(self, poller: select.poll, until_s: float) -> list[tuple[int, int]]:
         """Wait for input or a time; sleeps to shortly before it."""
-        left_s = min(until_s, self.next_due_s() - _SPIN_S) - monotonic_s()
+        left_s = min(until_s, self.next_due_s() - self.spin_s) - monotonic_s()
         if left_s <= 0.0:
             return poller.poll(0)
         if left_s < 0.002:
