@@ -1,19 +1,24 @@
 """How punctual the motion process is beside a saturating learner: SCHED_FIFO against the default scheduler, in one run.
 
-    ./run bench motion [--seconds 60] [--load 2] [--config FILE]
+    ./run bench motion [--seconds 60] [--load 2] [--config FILE] [--policy RUN] [--learner]
 
-The process serves a simulated robot at its bus rate while a policy in this process drives it, and every core runs matrix products at
-nice 19, where the learner runs. Lateness is the process's own, of every bus tick: the distance of its wake-up from the absolute deadline.
+The process serves the robot of a configuration at its bus rate while this process drives it, standing or by a policy. Beside them every
+core runs matrix products at nice 19, where the learner runs, or with --learner a SAC learner as fast as it can at the common priority.
+Lateness is the process's own, of every bus tick: the distance of its wake-up from the absolute deadline.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +28,9 @@ from benchmarks.loop import percentiles_ms, saturating_load
 from benchmarks.report import Report
 from fetlock.config import DEFAULT_CONFIG, load_config
 from fetlock.motion_process import MotionProcess
+from fetlock.run_policy import run_realtime
 from robot.clock import TickStatistics, monotonic_s, sleep_s
-from robot.errors import UsageError
+from robot.errors import RobotError, UsageError
 from robot.types import Command
 from safety import MotionClient, MotionClock, Reason, RemoteMotion
 from safety.motion_link import About
@@ -92,6 +98,68 @@ def _stand(client: MotionClient, ticks: int, policy_ticks: int) -> Drive:
     return Drive(np.array(lateness_s), missed, held, motion.missed, client.about)
 
 
+def by_policy(config: Path, policy: Path, scheduler: str, seconds: float) -> dict[str, JsonValue]:
+    """Let a policy drive the robot of a configuration for so long; return what `fetlock run` reports."""
+    settings = load_config(["--config", str(config)])
+    report = run_realtime(policy, settings, seconds, 0, scheduler=scheduler)
+    return {
+        "ticks": report.bus_ticks,
+        "lateness_ms": dict(report.lateness_ms or {}),
+        "missed": report.missed,
+        "held": report.held,
+        "falls": report.falls,
+        "measure": report.measure,
+        "granted": list(report.granted),
+        "said": list(report.said),
+    }
+
+
+def standing(config: Path, scheduler: str, seconds: float) -> dict[str, JsonValue]:
+    """Keep the robot of a configuration standing for so long; return the figures."""
+    driven = drive(config, scheduler, seconds)
+    return {
+        "ticks": driven.lateness_s.size,
+        "lateness_ms": percentiles_ms(driven.lateness_s),
+        "missed": driven.missed,
+        "held": driven.held,
+        "late_policy_ticks": driven.late_policy_ticks,
+        "granted": list(driven.about.granted),
+    }
+
+
+def _learn(ready: Event, stop: Event) -> None:
+    """Be a learner as fast as it goes until `stop`: eager updates on one thread."""
+    import torch
+
+    from benchmarks.updates import learner_call
+
+    torch.set_num_threads(1)
+    call = learner_call(compiled=False, precision="float32", actor_every=2, layer_norm=True)
+    ready.set()
+    while not stop.is_set():
+        call()
+
+
+@contextmanager
+def beside_learner() -> Iterator[None]:
+    """Run a SAC learner in a process of its own for the length of the block.
+
+    Raises:
+        RobotError: If it does not start within a minute.
+    """
+    context = multiprocessing.get_context("spawn")
+    ready, stop = context.Event(), context.Event()
+    worker = context.Process(target=_learn, args=(ready, stop), daemon=True)
+    worker.start()
+    try:
+        if not ready.wait(60.0):
+            raise RobotError("the learner was not ready within a minute: close other programs and run again")
+        yield
+    finally:
+        stop.set()
+        worker.join()
+
+
 def main(argv: Sequence[str]) -> Report:
     """Measure under the default scheduler and, where granted, SCHED_FIFO.
 
@@ -102,28 +170,28 @@ def main(argv: Sequence[str]) -> Report:
     parser = argparse.ArgumentParser(prog="bench motion")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of each measurement; p99.9 needs a thousand ticks")
     parser.add_argument("--load", type=int, default=len(os.sched_getaffinity(0)), help="busy processes beside the motion process")
-    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="of a simulated robot")
+    parser.add_argument("--learner", action="store_true", help="a SAC learner beside it in place of the busy processes")
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="of the robot; an emulated one runs in real time")
+    parser.add_argument("--policy", type=Path, help="run folder of a policy that drives it; by default it stands")
     options = parser.parse_args(list(argv))
     if options.seconds < 1.0 or options.load < 0:
         raise UsageError(f"a measurement takes at least 1 s, and the load is 0 or more: got {options.seconds} s, {options.load} processes")
-    details: dict[str, JsonValue] = {"seconds": options.seconds, "load_processes": options.load}
+    load: JsonValue = "a SAC learner" if options.learner else options.load
+    details: dict[str, JsonValue] = {"seconds": options.seconds, "load": load, "config": options.config.name}
     p999_ms: dict[str, float] = {}
-    with saturating_load(options.load):
+    with beside_learner() if options.learner else saturating_load(options.load):
         for scheduler in ("default", "fifo"):
-            driven = drive(options.config, scheduler, options.seconds)
-            if scheduler == "fifo" and not any(line.startswith("SCHED_FIFO: granted") for line in driven.about.granted):
+            if options.policy is None:
+                figures = standing(options.config, scheduler, options.seconds)
+            else:
+                figures = by_policy(options.config, options.policy, scheduler, options.seconds)
+            granted = cast("list[str]", figures["granted"])
+            if scheduler == "fifo" and not any(line.startswith("SCHED_FIFO: granted") for line in granted):
                 details["fifo"] = "refused"
                 continue
-            figures = percentiles_ms(driven.lateness_s)
-            details[scheduler] = {
-                "ticks": driven.lateness_s.size,
-                "lateness_ms": figures,
-                "missed": driven.missed,
-                "held": driven.held,
-                "late_policy_ticks": driven.late_policy_ticks,
-                "granted": list(driven.about.granted),
-            }
-            p999_ms[scheduler] = float(np.percentile(driven.lateness_s, 99.9)) * 1e3
-            print(f"{scheduler:>7}: late {figures} ms, missed {driven.missed} of {driven.lateness_s.size}, held {driven.held}")
+            details[scheduler] = figures
+            late = cast("dict[str, float]", figures["lateness_ms"])
+            p999_ms[scheduler] = late["p99.9"]
+            print(f"{scheduler:>7}: late {late} ms, missed {figures['missed']} of {figures['ticks']}, held {figures['held']}")
     details["headline"] = "p99.9 lateness of a bus tick; ours under the best scheduler granted, peer under the default one"
     return Report("motion", p999_ms.get("fifo", p999_ms["default"]), p999_ms["default"], None, "ms", details=details)

@@ -53,7 +53,8 @@ class _Shape(gymnasium.Env[np.ndarray, np.ndarray]):
         return self.np_random.standard_normal(_OBSERVATION, dtype=np.float32)
 
 
-def _ours(*, compiled: bool, precision: str, actor_every: int, layer_norm: bool) -> Callable[[], int]:
+def learner_call(*, compiled: bool, precision: str, actor_every: int, layer_norm: bool) -> Callable[[], int]:
+    """Return what makes the updates of one environment step with our learner, and says how many."""
     config = SacConfig.model_validate(
         {"precision": precision, "actor_every": actor_every, "network": NetworkConfig(critic_layer_norm=layer_norm)}
     )
@@ -140,11 +141,11 @@ def main(argv: Sequence[str]) -> Report:
     os.sched_setaffinity(0, cores[: options.threads])
     torch.set_num_threads(options.threads)
     makers: dict[str, Callable[[], Callable[[], int]]] = {
-        "ours": lambda: _ours(compiled=True, precision="float32", actor_every=1, layer_norm=False),
-        "ours, layer norm": lambda: _ours(compiled=True, precision="float32", actor_every=1, layer_norm=True),
-        "ours, layer norm, actor every 4th": lambda: _ours(compiled=True, precision="float32", actor_every=4, layer_norm=True),
-        "ours, bfloat16": lambda: _ours(compiled=True, precision="bfloat16", actor_every=1, layer_norm=False),
-        "ours, eager": lambda: _ours(compiled=False, precision="float32", actor_every=1, layer_norm=False),
+        "ours": lambda: learner_call(compiled=True, precision="float32", actor_every=1, layer_norm=False),
+        "ours, layer norm": lambda: learner_call(compiled=True, precision="float32", actor_every=1, layer_norm=True),
+        "ours, layer norm, actor every 4th": lambda: learner_call(compiled=True, precision="float32", actor_every=4, layer_norm=True),
+        "ours, bfloat16": lambda: learner_call(compiled=True, precision="bfloat16", actor_every=1, layer_norm=False),
+        "ours, eager": lambda: learner_call(compiled=False, precision="float32", actor_every=1, layer_norm=False),
         "stable-baselines3": _sb3,
         "stable-baselines3, medium": _sb3,
         "sbx": _sbx,

@@ -53,7 +53,7 @@ def _bus_env(config: RunConfig, *, realtime: bool) -> RobotEnv[WalkMemory]:
 
     return RobotEnv(
         motion,
-        WalkTask(config.task, motion.policy_period_s),
+        make_task(config, motion.policy_period_s),
         reset,
         machine.close,
         config.task.time_limit_steps,
@@ -71,7 +71,7 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
     if real is not None:
         clock = PacedClock(simulation.clock, real)
     motion = MotionLoop(robot, clock, round(config.bus_hz / config.control_hz))
-    task = WalkTask(config.task, motion.policy_period_s)
+    task = make_task(config, motion.policy_period_s)
 
     def reset(rng: np.random.Generator) -> None:
         simulation.robot.reset(rng)
@@ -90,6 +90,11 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
         camera=simulation.camera,
         render_mode=render_mode,
     )
+
+
+def make_task(config: RunConfig, policy_period_s: float) -> WalkTask:
+    """Build the task of a configuration."""
+    return WalkTask(config.task, policy_period_s)
 
 
 def policy_layout(config: RunConfig, env: RobotEnv[WalkMemory]) -> PolicyLayout:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ from robot.clock import LockstepClock, RealTimeClock, TickClock, monotonic_s, sl
 from robot.dynamixel.backends import open_bus
 from robot.dynamixel.readings import joint_readings
 from robot.emulator import EmulatorProcess, Start
-from robot.errors import StaleError, UsageError
+from robot.errors import RobotError, StaleError, UsageError
 from robot.hardware import HardwareRobot, Senses
 from robot.imu import SerialImu, straight_mounted
 from robot.protocols import Clock, ImuSource
 from robot.types import ImuState, TrackedPose
 from sim import ServoSensors
+
+_log = logging.getLogger(__name__)
 
 # An answer of an emulated IMU is in the terminal within microseconds; a busy machine may need longer to deliver it.
 _IMU_WAIT_S = 5.0
@@ -101,6 +104,7 @@ class _Emulated:
             Senses(self._imu, self._tracker),
             now_s=self._now_s,
             source="the description",
+            lockstep=lockstep,
         )
 
     def _open_imu(self, config: EmulatedConfig, status: dict[str, object]) -> ImuSource:
@@ -175,7 +179,11 @@ class EmulatedTracker:
         return self.sense()[1]
 
     def close(self) -> None:
-        """End the machine."""
+        """End the machine; say how punctual it was."""
+        with contextlib.suppress(RobotError):
+            status = self._process.client.ask("status")
+            late = ", ".join(f"{name} {value:.3f}" for name, value in zip(("p50", "p99", "max"), status["late_ms"], strict=True))
+            _log.info("emulator: woke up late by %s ms; %.3f s of physics were skipped", late, status["skipped_s"])
         self._process.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -129,6 +130,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--parent", type=int, help="end when this process is no longer the one that started it")
     parser.add_argument("--cut-on-exit", action="store_true", help="switch torque off when asked to end: the robot drops")
     options, rest = parser.read_before_config(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if options.name is None:
         raise UsageError("the motion process needs a --name: clients find it by that")
     config = load_config(rest, prog="fetlock motion")

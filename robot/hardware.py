@@ -53,6 +53,7 @@ class HardwareRobot:
         senses: IMU and tracker.
         now_s: The clock of stamps and ages: the monotonic one, or that of a machine that runs in lockstep.
         source: Where the calibration is from, for messages.
+        lockstep: The machine moves when it is read: each tick reads it once, whether or not anybody looks.
 
     Raises:
         PortError: If the port cannot be opened.
@@ -70,6 +71,8 @@ class HardwareRobot:
         senses: Senses | None = None,
         now_s: Callable[[], float] = monotonic_s,
         source: str = "the calibration",
+        *,
+        lockstep: bool = False,
     ) -> None:
         require_same_robot(calibration, description, source)
         self.description = description
@@ -79,6 +82,7 @@ class HardwareRobot:
         self._connect = connect
         self._senses = senses or Senses()
         self._now_s = now_s
+        self._lockstep = lockstep
         self._closed = self._armed = False
         self._held: Command | None = None
         self._state: RobotState | None = None
@@ -146,9 +150,12 @@ class HardwareRobot:
 
         Raises:
             ClosedError: After `close`.
+            RobotError: In lockstep, as `read`.
         """
         self._require_open()
         self._state = None
+        if self._lockstep:
+            self.read()
 
     def arm(self) -> None:
         """Switch torque on where every joint stands, the motors' watchdog before it; ends a HOLD.

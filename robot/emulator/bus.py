@@ -7,6 +7,7 @@ first one after a start or reset, and at no other time: the same requests give t
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ _LAG_MAX_S = 0.05
 _GAP_S = 0.02
 # Bytes without a frame in them that are kept: the longest frame.
 _BUFFER_BYTES = codec.MAX_LENGTH + 7
+# Times of waking up that are kept: 40 s of them when nobody asks.
+_LATENESS_KEPT = 8192
 # A supply below this share of a motor's lowest voltage starts it again.
 _BROWN_OUT_SHARE = 0.6
 
@@ -86,7 +89,8 @@ class EmulatedBus:
         self.wire = Wire(options.link, paced=options.paced, latency_s=options.latency_s)
         self.responder = Responder(motors, self._before_state, silent_successors=options.silent_successors)
         self.saboteur = Saboteur(options.faults)
-        self.worst_lag_s = 0.0
+        # How late the loop woke up for what it had set itself, s: the newest of them.
+        self.late_s: deque[float] = deque(maxlen=_LATENESS_KEPT)
         self.skipped_s = 0.0
         self._reset = reset or plant.reset
         self._observers = tuple(observers)
@@ -162,7 +166,6 @@ class EmulatedBus:
         steps = int(behind_s / self.plant.step_s)
         if steps <= 0:
             return
-        self.worst_lag_s = max(self.worst_lag_s, behind_s)
         self._run(steps)
         self.plant.record()
         self._show()

@@ -102,7 +102,7 @@ class ControlServer:
             "time_s": bus.now_s,
             "step": bus.plant.step,
             "ids": [motor.id for motor in bus.motors],
-            "worst_lag_s": bus.worst_lag_s,
+            "late_ms": [float(value) * 1e3 for value in np.percentile(bus.late_s or [0.0], (50, 99, 100))],
             "skipped_s": bus.skipped_s,
             "dropped_bytes": bus.wire.dropped_bytes,
             "transcript": bus.transcript,

@@ -31,7 +31,8 @@ def serve(bus: EmulatedBus, control: ControlServer, keep_going: Callable[[], boo
     poller, watched = _poller(bus, control)
     looked_s = 0.0
     while not control.stopping:
-        ready = bus.wire.wait(poller, monotonic_s() + _IDLE_S)
+        until_s = monotonic_s() + _IDLE_S
+        ready = bus.wire.wait(poller, until_s)
         changed = False
         for descriptor, _ in ready:
             if descriptor == watched:
@@ -42,6 +43,8 @@ def serve(bus: EmulatedBus, control: ControlServer, keep_going: Callable[[], boo
                 changed |= control.serve(descriptor)
         bus.wire.flush()
         if not ready:
+            if (late_s := monotonic_s() - until_s) >= 0.0:
+                bus.late_s.append(late_s)
             bus.end_silence()
             bus.catch_up()
             bus.replug_if_due()
