@@ -17,7 +17,7 @@ from robot.errors import FetlockError, UsageError
 # Module and summary of each verb, in the order of a project's life.
 VERBS = {
     "train": ("fetlock.train", "train a policy, in simulation as fast as it goes or in real time"),
-    "bus": ("fetlock.bus.verb", "find, set up and watch the motors of a bus: find-port, scan, setup, monitor, benchmark, reboot"),
+    "bus": ("fetlock.bus.verb", "find, set up and watch the motors of a bus: find-port, scan, setup, monitor, ..."),
     "calibrate": ("fetlock.calibrate", "measure where a robot's joints are on its motors; nothing moves"),
     "check": ("fetlock.check", "move each joint of a robot slightly, then try stop and watchdog"),
     "emulate": ("fetlock.emulate", "serve an emulated motor bus that any Protocol 2.0 client can open"),

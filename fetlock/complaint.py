@@ -102,7 +102,9 @@ def _suggestion(path: tuple[str, ...], values: dict[str, JsonValue], model: type
     """Suggest a key of the same group, else of the whole configuration."""
     group = _group(path[:-1], values, model)
     siblings = [".".join((*path[:-1], name)) for name in group.model_fields]
-    close = nearest(".".join(path), [".".join(leaf.path) for leaf in leaves(model)] + siblings)
+    # A key of another member of a union has the same name, and is no help.
+    known = {".".join(leaf.path) for leaf in leaves(model)} - {".".join(path)}
+    close = nearest(".".join(path), [*sorted(known), *siblings])
     return f": the nearest is {close}" if close else f": valid keys are {', '.join(group.model_fields)}"
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from fetlock.arguments import VerbParser
 from fetlock.checks.finding import Finding, Level
 from fetlock.checks.hardware import serial_ports
-from fetlock.checks.machine import clock, cores, disk, realtime, shared_memory, timer_slack
+from fetlock.checks.machine import clock, cores, disk, locked_memory, realtime, shared_memory, timer_slack
 from fetlock.checks.software import compiler, libraries, matmul, python, torch_build, video_codec
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
@@ -50,6 +50,7 @@ def examine(runs_dir: Path) -> list[Finding]:
         video_codec(),
         cores(),
         realtime(),
+        locked_memory(),
         timer_slack(),
         clock(),
         disk(runs_dir),

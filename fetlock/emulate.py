@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import signal
 import sys
@@ -14,7 +15,7 @@ from pydantic import JsonValue
 
 from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, load_config
-from fetlock.machines import EmulatedConfig, description_of, fault_path
+from fetlock.machines import EmulatedConfig, fault_path
 from robot.description import load_description
 from robot.dynamixel.plant import PlantSample, ServoPlant
 from robot.dynamixel.readings import joint_readings
@@ -22,7 +23,10 @@ from robot.emulator import BusOptions, EmulatedBus, FaultScript, emulate, load_f
 from robot.errors import UsageError
 from robot.imu import EmulatedImu, straight_mounted
 from robot.types import MotorConditions
-from sim import ServoBody, ServoSensors, servo_physics, stand_up
+from sim import DynamixelMinitaurConfig, KittyConfig, ServoBody, ServoConfig, ServoSensors, describe, servo_physics, stand_up
+
+# Whole robots by the name of their description.
+_MACHINES: dict[str, ServoConfig] = {"kitty": KittyConfig(), "minitaur": DynamixelMinitaurConfig()}
 
 
 def run(argv: list[str]) -> int:
@@ -72,21 +76,23 @@ def _say(bus: EmulatedBus, control: Path, _: str) -> None:
     sys.stdout.flush()
 
 
-def _plain_bus(options: object) -> EmulatedBus:
-    values = vars(options)
-    description = load_description(values["robot"])
-    if values["physics"] == "pybullet":
-        raise UsageError("--physics pybullet needs a machine: give --config configs/kitty_emulated.yaml")
+def _plain_bus(options: argparse.Namespace) -> EmulatedBus:
+    """Build the motors of a description, with rotors alone or with the whole robot."""
+    faults = FaultScript() if options.faults is None else load_faults(options.faults)
     bus_options = BusOptions(
-        lockstep=values["lockstep"],
-        paced=values["paced"],
-        latency_s=values["latency_ms"] * 1e-3,
-        silent_successors=values["silent_successors"],
-        link=values["link"],
-        faults=FaultScript() if values["faults"] is None else load_faults(values["faults"]),
-        transcript=values["transcript"],
+        lockstep=options.lockstep,
+        paced=options.paced,
+        latency_s=options.latency_ms * 1e-3,
+        silent_successors=options.silent_successors,
+        link=options.link,
+        faults=faults,
+        transcript=options.transcript,
     )
-    return emulate(description, bus_options, bus_steps=round(1000.0 / values["bus_hz"]))
+    if options.physics == "pybullet":
+        if options.robot not in _MACHINES:
+            raise UsageError(f"--robot {options.robot} has no whole robot in simulation: choose {', '.join(_MACHINES)}, or --physics bench")
+        return machine_bus(_MACHINES[options.robot], options.bus_hz, bus_options)
+    return emulate(load_description(options.robot), bus_options, bus_steps=round(1000.0 / options.bus_hz))
 
 
 def emulated_bus(config: RunConfig, link: Path | None = None, *, transcript: bool = False) -> EmulatedBus:
@@ -98,9 +104,6 @@ def emulated_bus(config: RunConfig, link: Path | None = None, *, transcript: boo
     robot = config.robot
     if not isinstance(robot, EmulatedConfig):
         raise UsageError(f"robot.kind is {robot.kind}: only an emulated robot has an emulated bus; use configs/kitty_emulated.yaml")
-    description = description_of(robot)
-    physics = servo_physics(robot.machine, description)
-    senses = Senses(robot, physics)
     faults = fault_path(robot)
     lockstep = robot.lockstep and not config.train.realtime
     options = BusOptions(
@@ -111,11 +114,25 @@ def emulated_bus(config: RunConfig, link: Path | None = None, *, transcript: boo
         faults=FaultScript() if faults is None else load_faults(faults),
         transcript=transcript,
     )
+    return machine_bus(robot.machine, config.bus_hz, options)
+
+
+def machine_bus(machine: ServoConfig, bus_hz: float, options: BusOptions) -> EmulatedBus:
+    """Build a whole simulated robot behind an emulated bus.
+
+    Args:
+        machine: The robot.
+        bus_hz: Bus periods per second of its time.
+        options: Of the bus.
+    """
+    description = describe(machine)
+    physics = servo_physics(machine, description)
+    senses = Senses(machine, physics, every_sample=options.lockstep)
     return emulate(
         description,
         options,
         physics,
-        bus_steps=round(robot.machine.physics_hz / config.bus_hz),
+        bus_steps=round(machine.physics_hz / bus_hz),
         reset=senses.reset,
         observers=(senses.observe,),
         report=senses.report,
@@ -126,14 +143,16 @@ class Senses:
     """What an emulated robot has beside its motors: an IMU on a wire of its own.
 
     Args:
-        config: Of the robot.
+        machine: The robot.
         physics: Moves its base.
+        every_sample: Send each sample that is taken, not only as often as the device does: in lockstep a reader waits for it.
     """
 
-    def __init__(self, config: EmulatedConfig, physics: ServoBody) -> None:
-        self._config = config
+    def __init__(self, machine: ServoConfig, physics: ServoBody, *, every_sample: bool) -> None:
+        self._machine = machine
         self._physics = physics
-        kind = config.machine.imu
+        self._every_sample = every_sample
+        kind = machine.imu
         self._imu = None if kind == "exact" else EmulatedImu(straight_mounted(kind))
         self._sensors: ServoSensors | None = None
         self._step_s = physics.step_s
@@ -142,14 +161,16 @@ class Senses:
     def reset(self, plant: ServoPlant, rng: np.random.Generator) -> MotorConditions:
         """Let the robot stand up; the noise of its sensors begins anew."""
         conditions = stand_up(plant, self._physics, rng)
-        readings = joint_readings(description_of(self._config))
-        self._sensors = ServoSensors(readings, self._config.machine.noise, conditions, plant.sample().step, plant.step_s)
+        readings = joint_readings(describe(self._machine))
+        self._sensors = ServoSensors(readings, self._machine.noise, conditions, plant.sample().step, plant.step_s)
         self._next_s = 0.0
         return conditions
 
     def observe(self, sample: PlantSample, now_s: float) -> None:
-        """Send what the IMU sees of a sample, at most as often as the device does."""
-        if self._imu is None or self._sensors is None or sample.body is None or now_s + 1e-9 < self._next_s:
+        """Send what the IMU sees of a sample."""
+        if self._imu is None or self._sensors is None or sample.body is None:
+            return
+        if not self._every_sample and now_s + 1e-9 < self._next_s:
             return
         self._next_s = now_s + 1.0 / self._imu.config.rate_hz
         imu, _ = self._sensors.base(sample.body, sample.step, now_s - sample.step * self._step_s)

@@ -13,9 +13,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from robot.files import write_atomically
 from policy.layout import PolicyLayout, Vector
 from robot.errors import PolicyError
+from robot.files import write_atomically
 
 _CONFIG = "config.json"
 

@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from robot.files import write_atomically
 from robot.errors import CheckpointError
+from robot.files import write_atomically
 
 # The newest, and the one before it in case the newest is damaged.
 _KEEP = 2

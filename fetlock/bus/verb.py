@@ -15,6 +15,7 @@ COMMANDS = {
     "setup": ("fetlock.bus.setup", "give one motor another id or rate"),
     "monitor": ("fetlock.bus.monitor", "watch a robot's motors: position, current, temperature, errors; torque stays off"),
     "benchmark": ("fetlock.bus.benchmark", "measure cycles of a robot's bus against the formula"),
+    "release": ("fetlock.bus.release", "switch the torque of a robot's motors off: it drops"),
     "reboot": ("fetlock.bus.reboot", "start one motor again: the only way out of a shutdown"),
 }
 

@@ -32,5 +32,10 @@ def _port(device: Path, node: Path) -> Finding:
         return Finding("serial port", Level.WARN, f"{node} may not be used", "sudo usermod -aG dialout $USER, then log in again")
     timer = device / "device" / "latency_timer"
     if timer.is_file() and (latency_ms := int(timer.read_text())) > _LATENCY_GOOD_MS:
-        return Finding("serial port", Level.WARN, f"{node}: latency timer {latency_ms} ms", f"echo {_LATENCY_GOOD_MS} | sudo tee {timer}")
+        return Finding(
+            "serial port",
+            Level.WARN,
+            f"{node}: latency timer {latency_ms} ms",
+            f"echo {_LATENCY_GOOD_MS} | sudo tee {timer}, or for good the rule in configs/system/99-fetlock.rules",
+        )
     return Finding("serial port", Level.OK, str(node))

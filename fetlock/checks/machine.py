@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fetlock.checks.finding import Finding, Level
 from robot.clock import monotonic_s, request_realtime, set_timer_slack
+from robot.realtime import lock_memory
 
 # Collector, learner, logger and evaluator of one run; with two cores they take turns and learning is slower, not wrong.
 _CORES = 4
@@ -41,6 +42,13 @@ def realtime() -> Finding:
         "refused",
         "simulation needs none; for a robot give the user rtprio 60 in /etc/security/limits.conf, or the container --cap-add SYS_NICE",
     )
+
+
+def locked_memory() -> Finding:
+    """Ask in a child to keep all pages in memory, as the motion process does."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        grant = pool.apply(lock_memory)
+    return Finding("locked memory", Level.OK if grant.granted else Level.WARN, grant.found, grant.fix)
 
 
 def timer_slack() -> Finding:

@@ -23,6 +23,8 @@ _MODES = (
     OperatingMode.CURRENT_BASED_POSITION,
     OperatingMode.PWM,
 )
+# What `show` packs: clock to temperature.
+_SHOWN = range(120, 147)
 # Indirect addresses point at RAM only (e-manual, range of Indirect Address).
 _RAM_START = 64
 
@@ -55,17 +57,25 @@ class MotorMemory:
         self._own = dict(values)
         # Firmware looks at its registers thousands of times a second: where each stands is worked out once.
         self._places = {name: (r.address, r.address + r.size, r.signed) for name, r in table.registers.items()}
+        # Values beside their bytes, but for the block that `show` packs.
+        self._values: dict[str, int] = {}
+        self._first_data = min(self._chooser, default=self.size)
         self.reset_to_factory(())
 
     def __getitem__(self, name: str) -> int:
         """Return the raw value of a register."""
+        value = self._values.get(name)
+        if value is not None:
+            return value
         start, end, signed = self._places[name]
         return int.from_bytes(self._bytes[start:end], "little", signed=signed)
 
     def __setitem__(self, name: str, raw: int) -> None:
         """Set a register by firmware: no rule holds."""
-        register = self.table[name]
-        self._bytes[register.address : register.address + register.size] = raw.to_bytes(register.size, "little", signed=register.signed)
+        start, end, signed = self._places[name]
+        self._bytes[start:end] = raw.to_bytes(end - start, "little", signed=signed)
+        if start not in _SHOWN:
+            self._values[name] = raw
 
     def has(self, name: str) -> bool:
         """Tell whether the model has a register."""
@@ -103,7 +113,7 @@ class MotorMemory:
             return ErrorCode.DATA_LENGTH
         if address + size > self.size:
             return ErrorCode.ACCESS
-        if not self._chooser or address + size <= min(self._chooser):
+        if address + size <= self._first_data:
             return bytes(self._bytes[address : address + size])
         return bytes(self._bytes[self._target(at)] for at in range(address, address + size))
 
@@ -133,6 +143,11 @@ class MotorMemory:
             return ErrorCode.DATA_LENGTH
         if address + len(data) > self.size:
             return ErrorCode.ACCESS
+        register = self._by_address.get(address)
+        if register is not None and register.size == len(data):
+            # Nearly every write: one register, and nothing indirect about it.
+            write = Write(register, register.decode(data))
+            return self._judge(write, [write], locked_goals=locked_goals) or [write]
         writes: list[Write] = []
         at = 0
         while at < len(data):
@@ -203,7 +218,7 @@ class MotorMemory:
         if register.name in GOALS:
             if locked_goals:
                 return ErrorCode.DATA_RANGE
-            low, high = goal_bounds(register.name, self._with(writes))
+            low, high = goal_bounds(register.name, self._values if len(writes) == 1 else self._with(writes))
             return None if low <= raw <= high else ErrorCode.DATA_LIMIT
         if not register.minimum <= raw <= register.maximum or (register.name == "operating_mode" and raw not in _MODES):
             return ErrorCode.DATA_RANGE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from robot.files import sync_folder
 from robot.errors import LogError
+from robot.files import sync_folder
 from training.rollout_log.reader import Records, RolloutLog, log_files, place_of, read_log
 from training.rollout_log.writer import PART, EpisodeWriter, RunMetadata
 

@@ -14,8 +14,8 @@ from foxglove import Channel, Context, Schema
 from foxglove.mcap import MCAPCompression, MCAPWriteOptions
 from numpy.typing import NDArray
 
-from robot.files import sync_folder
 from robot.errors import LogError
+from robot.files import sync_folder
 from training.records import CDR_HEADER, ros2msg
 
 # A chunk is what a crash can cost before a flush; 64 KiB lost 60 ms in the measurement of docs/learning.md.
