@@ -1,5 +1,5 @@
 # Slow proofs, outside CI. Each writes its figures to docs/results/.
-.PHONY: test lint results bench-env bench-updates bench-loop bench-walk
+.PHONY: test lint results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil
 
 test:
 	./run test
@@ -7,10 +7,14 @@ test:
 lint:
 	./run lint
 
-results: bench-env bench-updates bench-loop bench-walk
+results: bench-env bench-updates bench-loop bench-bus bench-motion hil bench-walk
 
-bench-env bench-updates bench-loop: bench-%:
-	./run bench $* | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/$*.json
+bench-env bench-updates bench-loop bench-bus bench-motion: bench-%:
+	./run bench $* $(ARGS) | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/$*.json
+
+# 10 minutes: 10^5 cycles of a damaged line and of a clean one, threads, unpluggings, killed drivers, all on emulated motors.
+hil:
+	./run bench hil | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/hil.json
 
 # 5 seeds of ours take 10 minutes, 3 of the peer an hour.
 bench-walk:

@@ -43,10 +43,18 @@ def _lines(leaf: Leaf, values: dict[str, JsonValue], comment: str) -> list[str]:
     group: JsonValue = values
     for key in leaf.path[:-1]:
         group = group.get(key) if isinstance(group, dict) else None
-    value = group.get(leaf.path[-1], leaf.fields[0].default) if isinstance(group, dict) else leaf.fields[0].default
+    field = leaf.fields[0]
+    here = isinstance(group, dict) and leaf.path[-1] in group
+    value = group[leaf.path[-1]] if isinstance(group, dict) and here else field.default
+    shown = "no default" if field.is_required() and not here else dump(_plain(value)).strip()
     width = min(120, shutil.get_terminal_size().columns)
-    head = f"  {leaf.flag} {' | '.join(dict.fromkeys(map(_type, leaf.fields)))} ({dump(value).strip()})"
+    head = f"  {leaf.flag} {' | '.join(dict.fromkeys(map(_type, leaf.fields)))} ({shown})"
     return [head, *textwrap.wrap(comment, width, initial_indent=_INDENT, subsequent_indent=_INDENT)]
+
+
+def _plain(value: object) -> JsonValue:
+    """Return a default as a document holds it: a group as its values."""
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else typing.cast("JsonValue", value)
 
 
 def _type(field: FieldInfo) -> str:

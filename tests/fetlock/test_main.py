@@ -52,7 +52,7 @@ def test_no_verb_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_unknown_verb_names_the_nearest() -> None:
     assert "nearest is train" in one_line(fetlock("trian"), 2)
-    assert "choose train, eval" in one_line(fetlock("qqqq"), 2)
+    assert "choose train, bus, calibrate" in one_line(fetlock("qqqq"), 2)
 
 
 @pytest.mark.parametrize(
