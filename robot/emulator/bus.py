@@ -101,7 +101,7 @@ class EmulatedBus:
         self._supplies: dict[int, list[float]] = {}
         self._hash = hashlib.sha256() if options.transcript else None
         self._fresh = True
-        self._shown = -1
+        self._shown = self._observed = -1
         self._replug_s = float("inf")
         self._ends: list[tuple[float, Callable[[], None]]] = []
         self._anchor_s = monotonic_s() - plant.time_s
@@ -204,6 +204,10 @@ class EmulatedBus:
         sample, now_s = self.plant.sample(), self.now_s
         for motor in self.motors:
             motor.update(sample, now_s)
+        if self.plant.step == self._observed:
+            return
+        # Once for each step, whatever shows it again: a reader in lockstep counts what it is sent.
+        self._observed = self.plant.step
         for observe in self._observers:
             observe(sample, now_s)
 
@@ -226,6 +230,11 @@ class EmulatedBus:
         self._shown = -1
         self._show()
         return conditions
+
+    def look_again(self) -> None:
+        """Show in the registers what has changed without a step of physics."""
+        self._shown = -1
+        self._show()
 
     def inject(self, fault: Fault) -> None:
         """Let a fault begin now, or after its `at_s`."""

@@ -167,6 +167,7 @@ class ControlServer:
             )
         turn(joint, float(angle_rad))
         self._bus.plant.refresh()
+        self._bus.look_again()
         return {}
 
     def _stop(self) -> dict[str, Any]:

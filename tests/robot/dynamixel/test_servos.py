@@ -180,3 +180,26 @@ def test_end_stops_and_wrong_benches() -> None:
     assert plant.physics.joints()[0][0] == 0.1
     with pytest.raises(UsageError, match="start angle for each"):
         BenchPhysics([1.0], start_rad=(0.0, 1.0))
+
+
+def test_an_unseen_hand_holds_a_shaft_until_torque_comes_on() -> None:
+    plant = bench(motors=2, load_kg_m2=0.01)
+    physics = plant.physics
+    assert isinstance(physics, BenchPhysics)
+    for servo in plant.servos:
+        servo.registers.torque_enable = 0
+    plant.hold()
+    physics.turn(0, 0.2)
+    plant.refresh()
+    plant.run(1500)
+    # It is put back where it was held, and the motor's own registers know nothing of it.
+    assert abs(plant.sample().position_raw[0] - 2048) <= 3
+    assert [servo.registers.torque_enable for servo in plant.servos] == [0, 0]
+    assert plant.sample().pwm_raw == (0, 0)
+    plant.servos[0].registers.torque_enable = 1
+    plant.run(1)
+    plant.servos[0].registers.torque_enable = 0
+    physics.turn(0, 0.2)
+    plant.refresh()
+    plant.run(500)
+    assert plant.sample().position_raw[0] == 2048 + round(0.2 / POSITION_RAD)
