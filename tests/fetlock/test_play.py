@@ -124,3 +124,24 @@ def test_wrong_pictures_are_named(run_folder: Path, tmp_path: Path, capsys: Capt
     assert ".png, .svg or .pdf" in call(capsys, "plot", str(run_folder), "--out", str(tmp_path / "a.bmpp"), code=2)
     (tmp_path / "empty" / "rollouts").mkdir(parents=True)
     assert "no recorded step" in call(capsys, "plot", str(tmp_path / "empty"), code=1)
+
+
+def test_run_drives_the_robot_by_the_policy_in_simulated_time(run_folder: Path, capsys: Capture) -> None:
+    report = json.loads(call(capsys, "run", "--policy", str(run_folder), "--seconds", "1", "--json"))
+    assert (report["policy_ticks"], report["bus_ticks"], report["missed"]) == (50, 100, 0)
+    assert report["episodes"] >= 1
+    assert report["lateness_ms"] is None
+
+
+def test_run_drives_the_robot_in_real_time_over_the_motion_process(run_folder: Path, capsys: Capture) -> None:
+    report = json.loads(call(capsys, "run", "--policy", str(run_folder), "--seconds", "1", "--realtime", "--json"))
+    assert report["policy_ticks"] == 50
+    assert report["bus_ticks"] >= 100
+    assert report["lateness_ms"]["p50"] >= 0.0
+    assert any("garbage collector" in line for line in report["granted"])
+
+
+def test_run_refuses_a_policy_of_another_robot(run_folder: Path, capsys: Capture) -> None:
+    words = ("run", "--policy", str(run_folder), "--config", "configs/kitty_walk.yaml", "--seconds", "1")
+    assert "the policy was trained for robot 'minitaur', this robot has 'kitty'" in call(capsys, *words, code=1)
+    assert "--seconds 0.0: give 0.1" in call(capsys, "run", "--policy", str(run_folder), "--seconds", "0", code=2)
