@@ -23,7 +23,7 @@ from robot.emulator import BusOptions, EmulatedBus, FaultScript, emulate, load_f
 from robot.errors import UsageError
 from robot.imu import EmulatedImu, straight_mounted
 from robot.types import MotorConditions
-from sim import DynamixelMinitaurConfig, KittyConfig, ServoBody, ServoConfig, ServoSensors, describe, servo_physics, stand_up
+from sim import DynamixelMinitaurConfig, KittyConfig, ServoBody, ServoConfig, ServoSensors, describe, reset_standing, servo_physics
 
 # Whole robots by the name of their description.
 _MACHINES: dict[str, ServoConfig] = {"kitty": KittyConfig(), "minitaur": DynamixelMinitaurConfig()}
@@ -160,7 +160,7 @@ class Senses:
 
     def reset(self, plant: ServoPlant, rng: np.random.Generator) -> MotorConditions:
         """Let the robot stand up; the noise of its sensors begins anew."""
-        conditions = stand_up(plant, self._physics, rng)
+        conditions = reset_standing(plant, self._physics, rng)
         readings = joint_readings(describe(self._machine))
         self._sensors = ServoSensors(readings, self._machine.noise, conditions, plant.sample().step, plant.step_s)
         self._next_s = 0.0

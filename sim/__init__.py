@@ -19,7 +19,7 @@ from sim.kitty import KittyConfig, KittyPhysics
 from sim.minitaur import SimulatedMinitaur
 from sim.servo_config import BodyNoiseConfig, ServoRandomisationConfig
 from sim.servo_minitaur import DynamixelMinitaurConfig, DynamixelMinitaurPhysics
-from sim.servo_robot import ServoBody, SimulatedServoRobot, stand_up
+from sim.servo_robot import ServoBody, SimulatedServoRobot, reset_standing
 from sim.servo_sensing import ImuQuantiser, ServoSensors
 from sim.simulation import (
     MinitaurSimulation,
@@ -66,9 +66,9 @@ __all__ = [
     "StepsGround",
     "describe",
     "joint_names",
+    "reset_standing",
     "servo_physics",
     "simulate",
     "simulate_minitaur",
     "simulate_servos",
-    "stand_up",
 ]
