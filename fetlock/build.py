@@ -20,8 +20,6 @@ from training.tasks.walk import WalkMemory, WalkTask
 def make_env(config: RunConfig, *, realtime: bool = False, render_mode: str | None = None) -> RobotEnv[WalkMemory]:
     """Build the environment of a configuration: robot, guard, task, reset.
 
-    A robot on a bus has no camera: an emulated one is filmed in the simulation that stands behind its bus.
-
     Args:
         config: Of the run.
         realtime: Slow a simulation to real time; a robot of metal is always in real time.
@@ -31,14 +29,12 @@ def make_env(config: RunConfig, *, realtime: bool = False, render_mode: str | No
         RobotError: If a robot on a bus cannot be reached, or is not as described.
     """
     robot = config.robot
-    if isinstance(robot, EmulatedConfig) and render_mode is not None:
-        robot = robot.machine
     if isinstance(robot, EmulatedConfig | HardwareConfig):
-        return _bus_env(config, realtime=realtime)
+        return _bus_env(config, realtime=realtime, render_mode=render_mode)
     return _simulated_env(config, robot, realtime=realtime, render_mode=render_mode)
 
 
-def _bus_env(config: RunConfig, *, realtime: bool) -> RobotEnv[WalkMemory]:
+def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> RobotEnv[WalkMemory]:
     # Only who has a bus imports what drives one.
     from fetlock.emulated import connect_emulated, connect_hardware
 
@@ -59,6 +55,8 @@ def _bus_env(config: RunConfig, *, realtime: bool) -> RobotEnv[WalkMemory]:
         config.task.time_limit_steps,
         timing=machine.schedule.statistics,
         skip_to=machine.skip_to,
+        camera=machine.camera,
+        render_mode=render_mode,
     )
 
 

@@ -22,8 +22,19 @@ from robot.dynamixel.readings import joint_readings
 from robot.emulator import BusOptions, EmulatedBus, FaultScript, emulate, load_faults, serve_alone
 from robot.errors import UsageError
 from robot.imu import EmulatedImu, straight_mounted
-from robot.types import MotorConditions
-from sim import DynamixelMinitaurConfig, KittyConfig, ServoBody, ServoConfig, ServoSensors, describe, reset_standing, servo_physics
+from robot.types import CameraFrame, MotorConditions
+from sim import (
+    DynamixelMinitaurConfig,
+    FollowCamera,
+    KittyConfig,
+    Scene,
+    ServoBody,
+    ServoConfig,
+    ServoSensors,
+    describe,
+    reset_standing,
+    servo_physics,
+)
 
 # Whole robots by the name of their description.
 _MACHINES: dict[str, ServoConfig] = {"kitty": KittyConfig(), "minitaur": DynamixelMinitaurConfig()}
@@ -136,11 +147,12 @@ def machine_bus(machine: ServoConfig, bus_hz: float, options: BusOptions) -> Emu
         reset=senses.reset,
         observers=(senses.observe,),
         report=senses.report,
+        picture=senses.picture,
     )
 
 
 class Senses:
-    """What an emulated robot has beside its motors: an IMU on a wire of its own.
+    """What an emulated robot has beside its motors: an IMU on a wire of its own, and a camera that follows it.
 
     Args:
         machine: The robot.
@@ -155,11 +167,13 @@ class Senses:
         kind = machine.imu
         self._imu = None if kind == "exact" else EmulatedImu(straight_mounted(kind))
         self._sensors: ServoSensors | None = None
+        self._plant: ServoPlant | None = None
         self._step_s = physics.step_s
         self._next_s = 0.0
 
     def reset(self, plant: ServoPlant, rng: np.random.Generator) -> MotorConditions:
         """Let the robot stand up; the noise of its sensors begins anew."""
+        self._plant = plant
         conditions = reset_standing(plant, self._physics, rng)
         readings = joint_readings(describe(self._machine))
         self._sensors = ServoSensors(readings, self._machine.noise, conditions, plant.sample().step, plant.step_s)
@@ -175,6 +189,20 @@ class Senses:
         self._next_s = now_s + 1.0 / self._imu.config.rate_hz
         imu, _ = self._sensors.base(sample.body, sample.step, now_s - sample.step * self._step_s)
         self._imu.emit(imu.rotation_base_to_world, imu.angular_velocity_base_rad_s, now_s)
+
+    @property
+    def now_s(self) -> float:
+        """Time of the machine, s."""
+        return 0.0 if self._plant is None else self._plant.time_s
+
+    @property
+    def world(self) -> Scene:
+        """Handles of the PyBullet world."""
+        return self._physics.world
+
+    def picture(self, width_px: int, height_px: int) -> CameraFrame:
+        """Draw the robot as it is now. The bus waits meanwhile: about 10 ms at 480 x 320 px."""
+        return FollowCamera(self, width_px, height_px).capture()
 
     def report(self) -> dict[str, JsonValue]:
         """Say where the IMU is and how many samples it has sent."""

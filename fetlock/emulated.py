@@ -17,11 +17,11 @@ from robot.calibration import load_calibration, nominal
 from robot.clock import LockstepClock, RealTimeClock, TickClock, monotonic_s, sleep_s
 from robot.dynamixel.backends import open_bus
 from robot.dynamixel.readings import joint_readings
-from robot.emulator import EmulatorProcess, Start
+from robot.emulator import EmulatorCamera, EmulatorProcess, Start
 from robot.errors import RobotError, StaleError, UsageError
 from robot.hardware import HardwareRobot, Senses
 from robot.imu import SerialImu, straight_mounted
-from robot.protocols import Clock, ImuSource
+from robot.protocols import Camera, Clock, ImuSource
 from robot.types import ImuState, TrackedPose
 from sim import ServoSensors
 
@@ -47,6 +47,7 @@ class BusMachine:
         skip_to: Moves simulated time on; nothing where time is real.
         close: Releases everything; a robot of metal holds where it stands.
         schedule: The real-time clock; it stands still where time is simulated.
+        camera: Makes a camera that shows the robot; None where there is none.
     """
 
     robot: HardwareRobot
@@ -55,6 +56,7 @@ class BusMachine:
     skip_to: Callable[[float], None]
     close: Callable[[], None]
     schedule: RealTimeClock
+    camera: Callable[[], Camera] | None
 
 
 def connect_emulated(config: RunConfig, *, realtime: bool) -> BusMachine:
@@ -117,13 +119,16 @@ class _Emulated:
     def _now_s(self) -> float:
         return monotonic_s() if self._lockstep is None else self._lockstep.now_s()
 
+    def _camera(self) -> Camera:
+        return EmulatorCamera(self._client, self._now_s)
+
     def machine(self) -> BusMachine:
         """Return the robot with what an environment needs. In real time the first reset switches its torque on; in lockstep it is on."""
         if self._lockstep is not None:
             # What arming asks moves the machine: it comes before the first episode's time.
             self._arm(np.random.default_rng(0))
         clock = TickClock(self._robot, self._lockstep or self._real)
-        return BusMachine(self._robot, clock, self._reset, self._skip_to, self._robot.close, self._real)
+        return BusMachine(self._robot, clock, self._reset, self._skip_to, self._robot.close, self._real, self._camera)
 
     def _reset(self, rng: np.random.Generator) -> None:
         if not self._robot.armed:
@@ -260,4 +265,4 @@ def connect_hardware(config: RunConfig) -> BusMachine:
         robot.resync()
         real.start()
 
-    return BusMachine(robot, TickClock(robot, real), reset, lambda _: None, robot.close, real)
+    return BusMachine(robot, TickClock(robot, real), reset, lambda _: None, robot.close, real, None)

@@ -3,7 +3,7 @@
 # First: PyBullet greets whoever imports it.
 import sim.quiet  # noqa: F401, I001
 
-from sim.camera import FollowCamera
+from sim.camera import FollowCamera, Scene
 from sim.clock import SimulatedClock
 from sim.config import (
     BlocksGround,
@@ -51,6 +51,7 @@ __all__ = [
     "MinitaurSimulation",
     "NoiseConfig",
     "RandomisationConfig",
+    "Scene",
     "ServoBody",
     "ServoConfig",
     "ServoRandomisationConfig",

@@ -1,6 +1,7 @@
 """The emulated motor bus: Dynamixel motors behind a pseudo-terminal that any Protocol 2.0 client can open."""
 
 from robot.emulator.bus import BusOptions, EmulatedBus
+from robot.emulator.camera import EmulatorCamera
 from robot.emulator.control import ControlServer, EmulatorClient, Start
 from robot.emulator.faults import Fault, FaultScript, load_faults
 from robot.emulator.machine import emulate
@@ -10,6 +11,7 @@ __all__ = [
     "BusOptions",
     "ControlServer",
     "EmulatedBus",
+    "EmulatorCamera",
     "EmulatorClient",
     "EmulatorProcess",
     "Fault",

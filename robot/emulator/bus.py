@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from robot.clock import monotonic_s
 from robot.dynamixel import codec
 from robot.dynamixel.plant import PlantSample, ServoPlant
+from robot.emulator.camera import Picture
 from robot.emulator.faults import Fault, FaultScript, Saboteur
 from robot.emulator.motor import HEAT_ERROR, LOAD_ERROR, EmulatedMotor
 from robot.emulator.responder import Reply, Responder
@@ -72,6 +73,7 @@ class EmulatedBus:
         reset: Puts the machine into a start pose; by default `plant.reset`.
         observers: Called with each new sample and its time, s.
         report: Says what the machine has beside its motors, for whoever asks for its status.
+        picture: Draws the machine; None if it has no camera.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class EmulatedBus:
         reset: Callable[[np.random.Generator], MotorConditions] | None = None,
         observers: Sequence[Observer] = (),
         report: Callable[[], dict[str, JsonValue]] = dict,
+        picture: Picture | None = None,
     ) -> None:
         self.plant = plant
         self.motors = tuple(motors)
@@ -95,6 +98,7 @@ class EmulatedBus:
         self._reset = reset or plant.reset
         self._observers = tuple(observers)
         self.report = report
+        self.picture = picture
         self._buffer = b""
         self._heard_s = 0.0
         # Voltages of the brown-outs that are on, by motor, behind that of the supply.

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from robot.emulator.bus import EmulatedBus
+from robot.emulator.camera import encode
 from robot.emulator.faults import Fault
 from robot.errors import FetlockError, RobotError, UsageError
 from robot.types import BodyMotion, MotorConditions
@@ -54,6 +55,7 @@ class ControlServer:
             "unplug": self._unplug,
             "plug": self._plug,
             "turn": self._turn,
+            "picture": self._picture,
             "stop": self._stop,
         }
 
@@ -169,6 +171,13 @@ class ControlServer:
         self._bus.plant.refresh()
         self._bus.look_again()
         return {}
+
+    def _picture(self, width_px: int, height_px: int) -> dict[str, Any]:
+        if self._bus.picture is None:
+            raise RobotError("this machine has no camera: only a whole robot in PyBullet has one")
+        self._bus.catch_up()
+        frame = self._bus.picture(width_px, height_px)
+        return {"shape": frame.image.shape, "rgb": encode(frame.image)}
 
     def _stop(self) -> dict[str, Any]:
         self.stopping = True

@@ -13,6 +13,7 @@ from robot.dynamixel.plant import ServoPlant
 from robot.dynamixel.servos import Servo
 from robot.dynamixel.tables import control_table
 from robot.emulator.bus import BusOptions, EmulatedBus, Observer
+from robot.emulator.camera import Picture
 from robot.emulator.motor import EmulatedMotor
 from robot.protocols import MotorPhysics
 from robot.types import MotorConditions
@@ -40,6 +41,7 @@ def emulate(
     reset: Callable[[ServoPlant, np.random.Generator], MotorConditions] | None = None,
     observers: Sequence[Observer] = (),
     report: Callable[[], dict[str, JsonValue]] = dict,
+    picture: Picture | None = None,
     firmware: int = FIRMWARE,
 ) -> EmulatedBus:
     """Build the bus of a robot, in its start pose, all torque off and all registers as the factory left them, but for ids and rate.
@@ -52,6 +54,7 @@ def emulate(
         reset: Puts the machine into a start pose; by default the plant's own.
         observers: Called with each new sample.
         report: Says what the machine has beside its motors.
+        picture: Draws it; None if it has no camera.
         firmware: Of all motors.
     """
     body = physics or bench_physics(description)
@@ -67,6 +70,6 @@ def emulate(
         for index, (joint, servo) in enumerate(zip(described, servos, strict=True))
     ]
     whole = None if reset is None else (lambda rng: reset(plant, rng))
-    bus = EmulatedBus(plant, motors, options, whole, observers, report)
+    bus = EmulatedBus(plant, motors, options, whole, observers, report, picture)
     bus.reset(np.random.default_rng(0))
     return bus

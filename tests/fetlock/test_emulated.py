@@ -16,7 +16,8 @@ from fetlock.config import RunConfig, load_config
 from fetlock.motion_process import MotionProcess
 from robot import Clock, Robot, command
 from robot.clock import monotonic_s, sleep_s
-from robot.errors import UsageError
+from robot.emulator import EmulatorCamera
+from robot.errors import RobotError, UsageError
 from safety import GuardedRobot, MotionClient, MotionClock
 from tests.robot.machines import emulator
 from tests.robot_contract import RobotContract
@@ -53,6 +54,42 @@ def test_the_wire_changes_no_transition(imu: str) -> None:
     direct = load_config(["--config", DIRECT, "--robot.imu", imu])
     emulated = load_config(["--config", EMULATED, "--robot.machine.imu", imu])
     assert transitions(direct) == transitions(emulated)
+
+
+def test_the_emulated_machine_is_filmed_as_the_simulation_is_and_moves_no_differently() -> None:
+    films: list[str] = []
+    for path, imu in ((DIRECT, "--robot.imu"), (EMULATED, "--robot.machine.imu")):
+        env = make_env(load_config(["--config", path, imu, "exact"]), render_mode="rgb_array")
+        film = hashlib.sha256()
+        try:
+            film.update(env.begin(np.random.default_rng(3), 0.0).tobytes())
+            for _ in range(10):
+                result = env.advance(np.full(12, 0.3, np.float32))
+                film.update(result.observation.tobytes())
+                film.update(env.picture().tobytes())
+        finally:
+            env.close()
+        films.append(film.hexdigest())
+    assert films[0] == films[1]
+
+
+def test_a_machine_without_a_body_has_no_camera() -> None:
+    process = emulator("--robot", "kitty")
+    try:
+        with pytest.raises(RobotError, match="no camera"):
+            EmulatorCamera(process.client, monotonic_s).capture()
+    finally:
+        process.close()
+
+
+def test_a_picture_has_a_size() -> None:
+    process = emulator("--robot", "kitty", "--physics", "pybullet")
+    try:
+        assert EmulatorCamera(process.client, monotonic_s, 64, 32).capture().image.shape == (32, 64, 3)
+        with pytest.raises(RobotError, match="8 x 32 px: both sides must be within 16 to 2048"):
+            EmulatorCamera(process.client, monotonic_s, 8, 32).capture()
+    finally:
+        process.close()
 
 
 def test_noise_randomisation_and_latency_go_through_the_wire_unchanged() -> None:
