@@ -1,5 +1,5 @@
 # Slow proofs, outside CI. Each writes its figures to docs/results/.
-.PHONY: test lint results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil
+.PHONY: test lint results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil safety-soak
 
 test:
 	./run test
@@ -15,6 +15,10 @@ bench-env bench-updates bench-loop bench-bus bench-motion: bench-%:
 # 10 minutes: 10^5 cycles of a damaged line and of a clean one, threads, unpluggings, killed drivers, all on emulated motors.
 hil:
 	./run bench hil | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/hil.json
+
+# 10^7 attacks on the guard of every robot: about an hour and a half on two cores.
+safety-soak:
+	./run bench soak | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/soak.json
 
 # 5 seeds of ours take 10 minutes, 3 of the peer an hour.
 bench-walk:

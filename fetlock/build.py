@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from fetlock.config import RunConfig
+from fetlock.guarding import guarded
 from fetlock.machines import EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind
 from policy.layout import PolicyLayout
 from robot.clock import PacedClock, RealTimeClock, TickStatistics
 from robot.protocols import Clock
-from safety import GuardedRobot, MotionLoop
+from safety import MotionLoop
 from sim import simulate
 from training.contract import Contract
 from training.env import RobotEnv
@@ -40,12 +41,21 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> R
 
     emulated = isinstance(config.robot, EmulatedConfig)
     machine = connect_emulated(config, realtime=realtime) if emulated else connect_hardware(config)
-    guard = GuardedRobot(machine.robot, config.guard, 1.0 / config.bus_hz)
+    guard = guarded(
+        machine.robot,
+        config.robot,
+        config.guard,
+        bus_hz=config.bus_hz,
+        control_hz=config.control_hz,
+        now_s=machine.clock.now_s,
+        drive=machine.robot,
+    )
     motion = MotionLoop(guard, machine.clock, round(config.bus_hz / config.control_hz))
 
     def reset(rng: np.random.Generator) -> None:
         machine.reset(rng)
-        guard.reseed()
+        guard.arm()
+        guard.engage()
 
     return RobotEnv(
         motion,
@@ -61,19 +71,20 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> R
 
 
 def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: bool, render_mode: str | None) -> RobotEnv[WalkMemory]:
-    period_s = 1.0 / config.bus_hz
     simulation = simulate(machine, config.bus_hz)
-    robot = GuardedRobot(simulation.robot, config.guard, period_s)
     clock: Clock = simulation.clock
-    real = RealTimeClock(period_s) if realtime else None
+    real = RealTimeClock(1.0 / config.bus_hz) if realtime else None
     if real is not None:
         clock = PacedClock(simulation.clock, real)
+    robot = guarded(
+        simulation.robot, machine, config.guard, bus_hz=config.bus_hz, control_hz=config.control_hz, now_s=simulation.clock.now_s
+    )
     motion = MotionLoop(robot, clock, round(config.bus_hz / config.control_hz))
     task = make_task(config, motion.policy_period_s)
 
     def reset(rng: np.random.Generator) -> None:
         simulation.robot.reset(rng)
-        robot.reseed()
+        robot.engage()
         if real is not None:
             real.start()
 

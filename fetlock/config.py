@@ -15,6 +15,7 @@ from fetlock import document
 from fetlock.complaint import complaint
 from fetlock.config_help import config_help
 from fetlock.flags import Flag, apply, flag_of, read_flags
+from fetlock.guarding import read_limits, require_able
 from fetlock.machines import EmulatedConfig, HardwareConfig, body_kind, names_of_joints, simulated
 from robot.errors import UsageError
 from safety.limits import GuardConfig
@@ -61,7 +62,7 @@ class RunConfig(BaseModel):
     # Ticks of the guard and the bus per second; a whole multiple of control_hz.
     bus_hz: float = Field(default=100.0, ge=1.0, le=1000.0)
     robot: RobotConfig = MinitaurConfig()
-    # Without defaults: what may move is decided for each robot.
+    # Without defaults: what may move is decided for each robot. In a file, the name of one in configs/limits/ may stand for all of it.
     guard: GuardConfig
     task: TaskConfig = WalkConfig()
     sac: SacConfig = SacConfig()
@@ -148,13 +149,17 @@ def _take_path(words: list[str]) -> Path | None:
 
 
 def _validated(values: dict[str, JsonValue], where: str, flags: list[Flag]) -> RunConfig:
+    if isinstance(name := values.get("guard"), str):
+        # The resolved configuration holds the limits themselves: a run's folder needs no other file.
+        values["guard"] = read_limits(name)
+        where = f"{where} (guard: {name})"
     apply(flags, values)
     _require_finite(values, where, flags, ())
     try:
         # JSON's strict mode takes lists for tuples and whole numbers for floats, and nothing else for what it is not.
         config = RunConfig.model_validate_json(json.dumps(values), strict=True)
-        # One limit for all joints, or one for each: only here are both known.
-        config.guard.limits(len(names_of_joints(config.robot)), 1.0 / config.bus_hz)
+        # Only here are limits, joints and motors known together.
+        require_able(config.robot, config.guard, names_of_joints(config.robot), where)
     except ValidationError as error:
         raise UsageError(complaint(error, values, where, flags, RunConfig)) from error
     return config

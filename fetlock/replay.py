@@ -83,11 +83,7 @@ def replay(path: Path, config: RunConfig, video: Path | None = None) -> Comparis
     """
     log = read_log(path)
     _require_whole(path, log)
-    # Emissions are filtered already: a second low-pass would change them. Rate and box let pass what they let pass before.
-    env = make_env(
-        config.model_copy(update={"guard": config.guard.model_copy(update={"low_pass_hz": None})}),
-        render_mode=None if video is None else "rgb_array",
-    )
+    env = make_env(config, render_mode=None if video is None else "rgb_array")
     try:
         joints = len(env.motion.robot.joint_names)
         if log.metadata.get("robot") != config.robot.kind or log.bus["position_rad"].shape[1] != joints:
@@ -103,7 +99,7 @@ def replay(path: Path, config: RunConfig, video: Path | None = None) -> Comparis
 
 
 def _play(env: RobotEnv[WalkMemory], bus: Records, each_tick: Callable[[], None]) -> tuple[np.ndarray, np.ndarray]:
-    """Send the recorded emissions; return measured joint positions (ticks, n), rad, and base positions (ticks, 3), m."""
+    """Give the guard the recorded targets; return measured joint positions (ticks, n), rad, and base positions (ticks, 3), m."""
     positions = np.zeros_like(bus["position_rad"])
     bases = np.full((len(bus), 3), np.nan)
     robot, clock = env.motion.robot, env.motion.clock
@@ -114,7 +110,7 @@ def _play(env: RobotEnv[WalkMemory], bus: Records, each_tick: Callable[[], None]
             bases[index] = state.tracked_base.position_world_m
         if tick["mode"] == Mode.HOLD:
             robot.stop()
-        robot.write(Command(frozen_array(tick["emission_rad"])))
+        robot.write(Command(frozen_array(tick["target_rad"])))
         clock.wait()
         each_tick()
     return positions, bases

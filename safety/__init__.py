@@ -1,9 +1,12 @@
 """What may move: limits, the filter chain, the guard through which every command passes, and its service to other processes."""
 
+from safety.capability import Capability
 from safety.client import MotionClient
+from safety.faults import Fault, HeldError
 from safety.guard import GuardedRobot
 from safety.limits import GuardConfig
 from safety.machine import Machine, Silence
+from safety.modes import Ask, Cause
 from safety.motion import BusTick, Motion, MotionLoop
 from safety.motion_link import MotionLink, sweep_dead
 from safety.remote import MotionClock, RemoteMotion
@@ -13,9 +16,14 @@ from safety.types import INTERVENTIONS, AppliedCommand, Mode, Reason
 __all__ = [
     "INTERVENTIONS",
     "AppliedCommand",
+    "Ask",
     "BusTick",
+    "Capability",
+    "Cause",
+    "Fault",
     "GuardConfig",
     "GuardedRobot",
+    "HeldError",
     "Machine",
     "Mode",
     "Motion",

@@ -18,7 +18,7 @@ from robot.types import Command, RobotState
 from safety.command_side import CommandSide
 from safety.motion_link import About, MotionLink
 from safety.motion_records import Has, Record, Request, applied_of, state_of
-from safety.types import AppliedCommand
+from safety.types import AppliedCommand, Mode
 
 # How many ticks a robot may be silent: the bound of the hardware robot for its joints.
 _SILENT_TICKS = 10
@@ -138,6 +138,14 @@ class MotionClient:
     def release(self, seed: int = 0) -> None:
         """End a HOLD; the next command starts from the measured pose. A simulated robot begins an episode drawn from `seed`."""
         self._ask(Request.RELEASE, seed)
+
+    def engage(self, mode: Mode = Mode.ACTIVE) -> None:
+        """Let a policy (ACTIVE), a routine (RESETTING) or a person (TELEOP) drive; raises RobotError with what stops the robot."""
+        self._ask(Request.ENGAGE, int(mode))
+
+    def clear(self) -> None:
+        """Say, as the operator, that what stopped the robot is over."""
+        self._ask(Request.CLEAR)
 
     def shut_down(self) -> None:
         """Ask the motion process to stop the robot, release it and end."""

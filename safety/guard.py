@@ -1,114 +1,366 @@
-"""The only door to the motors: a Robot around a Robot."""
+"""The only door to the motors: a Robot around a Robot.
+
+Each `write` is one bus tick: look at the newest state, decide the mode, filter the command or stop the robot, send, remember.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
-from robot.errors import CommandError, UsageError
-from robot.protocols import Robot
-from robot.types import Command, RobotState, frozen_array
-from safety.filters import filter_target
-from safety.limits import GuardConfig
-from safety.types import AppliedCommand, FilterMemory, Mode, Reason
+from robot.errors import CommandError, MotorError, PortError, RobotError, UsageError
+from robot.protocols import Armable, Robot
+from robot.types import Command, FloatArray, RobotState, frozen_array
+from safety.arming import PLAY_RAD, arming_complaints
+from safety.capability import Capability
+from safety.faults import Fault, FaultBook, HeldError
+from safety.filters import STOP_TICKS_MAX, FilterMemory, Step, brake, filter_command, seeded
+from safety.limits import GuardConfig, Limits
+from safety.modes import Ask, Cause, Inputs, ModeState, next_mode, sentences
+from safety.monitor import MonitorMemory, derating, watch
+from safety.rejections import Rejections, rejected
+from safety.types import STOPPED, AppliedCommand, Mode, Reason
 
-# Rejected vectors that lead to HOLD: this many in a row, or that many within a second.
-_REJECTIONS_IN_A_ROW = 3
-_REJECTIONS_IN_A_SECOND = 5
+# A tick later than this many periods is not executed; libfranka stops after 20 missed packets of 1 ms.
+_LATE_PERIODS = 3.0
+# At the rest pose: closer than this, rad, which is 13 pulses.
+_SETTLED_RAD = 0.02
+# What the robot was sent may differ from what was decided by rounding alone, rad.
+_EQUAL_RAD = 1e-9
+_OFF = frozenset((Mode.BOOT, Mode.DISARMED, Mode.CUT, Mode.TERMINATED))
+_DRIVES = {Mode.ACTIVE: Ask.DRIVE, Mode.RESETTING: Ask.RESET, Mode.TELEOP: Ask.TELEOPERATE}
+
+
+class Drive(Armable, Protocol):
+    """Motors that can be let go, and say whether they were."""
+
+    @property
+    def armed(self) -> bool:
+        """Whether torque is on."""
+
+
+class AlwaysOn:
+    """Implements Drive for a robot whose torque has no switch, such as a simulated one: it is armed and cut in name, and stands."""
+
+    def __init__(self) -> None:
+        self.armed = False
+
+    def arm(self) -> None:
+        self.armed = True
+
+    def cut(self) -> None:
+        self.armed = False
+
+
+class Outside(Protocol):
+    """What stops a robot from outside of its own loop, such as an emergency stop; looked at once a tick."""
+
+    def look(self, now_s: float) -> tuple[Cause, Ask]:
+        """Return the causes that hold at `now_s` (monotonic, s), and Ask.CLEAR once for each release by an operator."""
 
 
 class GuardedRobot:
-    """Filters every command at the bus rate before the robot sees it, and reports what it changed.
+    """Filters every command at the bus rate, stops the robot where something is wrong, and says what it changed and why.
 
-    The memory of the chain is seeded from the measured pose at the first write and after `reseed`, so that the first emission differs from
-    the pose by at most one step. After three rejected commands in a row, or five within a second, the guard enters HOLD: the robot is
-    stopped and commands are ignored until `reseed`.
+    Implements Robot and Armable. A robot begins without torque: `arm`, then `engage`. One whose torque is always on (a simulation) is armed
+    by the first `engage`. The memory of the chain is seeded from the measured pose at each `engage`: the first emission differs from it by
+    at most one step.
 
     Args:
         robot: The robot to guard; nobody else may hold it.
         config: Limits.
         period_s: Length of a bus tick, s.
+        now_s: The robot's clock, monotonic, s: how late a tick is.
+        ramp_ticks: Bus ticks in a policy tick: so many does a straight line from one command to the next take.
+        drive: The robot's torque; None where it is always on.
+        capability: What its motors can do: wider limits are never armed.
+        pulse_rad: One count of its position registers, rad; None where it has none.
+        outside: Emergency stops and other reasons from outside.
 
     Raises:
         UsageError: If the limits do not fit the robot.
     """
 
-    def __init__(self, robot: Robot, config: GuardConfig, period_s: float) -> None:
+    def __init__(
+        self,
+        robot: Robot,
+        config: GuardConfig,
+        period_s: float,
+        *,
+        now_s: Callable[[], float],
+        ramp_ticks: int = 1,
+        drive: Drive | None = None,
+        capability: Capability | None = None,
+        pulse_rad: float | None = None,
+        outside: Sequence[Outside] = (),
+    ) -> None:
         if not period_s > 0.0:
             raise UsageError(f"the guard's period must be positive: got {period_s} s")
+        self.config = config
         self._robot = robot
         self._joints = len(robot.joint_names)
-        self._limits = config.limits(self._joints, period_s)
+        self._period_s = period_s
+        self._now_s = now_s
+        self._ramp_ticks = ramp_ticks if config.interpolate else 1
+        self._drive: Drive = AlwaysOn() if drive is None else drive
+        self._capability = capability
+        self._outside = tuple(outside)
+        self._normal = config.limits(robot.joint_names, pulse_rad=pulse_rad)
+        self._wide = config.limits(robot.joint_names, routine=True, pulse_rad=pulse_rad)
+        _require_short_stops(self._normal, robot.joint_names, period_s)
+        self._modes = ModeState(since_s=now_s())
+        self._raised = Cause.NONE
+        self._monitor = MonitorMemory()
+        self._rejections = Rejections()
         self._memory: FilterMemory | None = None
-        self._ticks_in_a_second = max(1, round(1.0 / period_s))
-        self._rejections: deque[int] = deque(maxlen=_REJECTIONS_IN_A_SECOND)
-        self._rejected_in_a_row = 0
-        self._tick = 0
-        self._mode = Mode.ACTIVE
+        self._state: RobotState | None = None
+        self._written_s: float | None = None
+        self._newest: AppliedCommand | None = None
+        self._book = FaultBook(robot.joint_names)
 
     @property
     def joint_names(self) -> tuple[str, ...]:
         return self._robot.joint_names
 
-    def _holding(self) -> bool:
-        return self._mode is Mode.HOLD
-
     @property
     def mode(self) -> Mode:
-        """ACTIVE, or HOLD after too many rejections or a stop."""
-        return self._mode
+        """Present state; docs/safety.md has the diagram."""
+        return self._modes.mode
+
+    @property
+    def causes(self) -> Cause:
+        """Why the robot is stopped; none while nothing stops it."""
+        return self._modes.causes
+
+    @property
+    def armed(self) -> bool:
+        """Whether torque is on."""
+        return self._drive.armed
+
+    @property
+    def fault(self) -> Fault | None:
+        """The newest stop by a cause, with the ticks that led to it."""
+        return self._book.newest
 
     def read(self) -> RobotState:
-        return self._robot.read()
+        try:
+            self._state = self._robot.read()
+        except RobotError as error:
+            self._raised |= cause_of(error)
+            self._step()
+            raise
+        return self._state
+
+    def refresh(self) -> RobotState:
+        """Read for the first time after a pause: what a sensor that nobody read complains of then does not stop the robot.
+
+        Raises:
+            RobotError: That complaint; the next `read` counts.
+        """
+        self._state = None
+        self._state = self._robot.read()
+        return self._state
 
     def write(self, command: Command) -> AppliedCommand:
-        """Filter and send one command.
+        """Run one bus tick with a command.
 
         Raises:
             CommandError: If the command has another shape than (n,); nothing is sent.
+            HeldError: If torque is off: with the causes and the ticks before.
         """
         if command.position_rad.shape != (self._joints,):
             raise CommandError(
                 f"a command of shape {command.position_rad.shape} was given to a guard of {self._joints} joints: it takes ({self._joints},)"
             )
-        memory = self._seeded_memory()
-        if self._holding():
-            return AppliedCommand(memory.applied_rad, Reason.HOLD)
-        emission, self._memory, reasons = filter_target(command.position_rad, memory, self._limits)
-        self._count(rejected=Reason.NOT_FINITE in reasons)
-        if self._holding():
-            return AppliedCommand(memory.applied_rad, reasons | Reason.HOLD)
-        emission.flags.writeable = False
-        self._robot.write(Command(emission))
-        return AppliedCommand(emission, reasons)
+        return self._tick(command)
+
+    def idle(self) -> AppliedCommand:
+        """Run one bus tick without a command that counts: a moving robot brakes and holds, any other does what its mode asks for."""
+        return self._tick(None)
 
     def stop(self) -> None:
-        self._mode = Mode.HOLD
-        self._robot.stop()
+        """Brake and hold until `engage`; needs no permission and never raises."""
+        self.trip(Cause.ASKED)
+
+    def trip(self, cause: Cause) -> None:
+        """Stop for a cause that something else has found; it acts at the next tick. Never raises."""
+        self._raised |= cause
+        self._step()
 
     def close(self) -> None:
+        self._robot.stop()
         self._robot.close()
 
-    def reseed(self) -> None:
-        """Forget the memory after a teleport or when an operator clears a HOLD; the next write starts from the measured pose."""
-        self._memory = None
-        self._rejections.clear()
-        self._rejected_in_a_row = 0
-        self._mode = Mode.ACTIVE
+    def arm(self) -> None:
+        """Check everything, then switch torque on where every joint stands: ARMED_HOLD.
 
-    def _seeded_memory(self) -> FilterMemory:
-        if self._memory is None:
-            measured = self._robot.read().joints.position_rad
-            inside = frozen_array(np.clip(measured, self._limits.position_min_rad, self._limits.position_max_rad))
-            self._memory = FilterMemory(inside, inside)
+        Raises:
+            RobotError: With every check that fails; torque is then off.
+        """
+        if self.mode not in (Mode.BOOT, Mode.DISARMED):
+            return
+        self._look(Ask.RELEASE)
+        complaints = arming_complaints(self.read(), self.config, self._wide, self.joint_names, self._capability)
+        if self.causes:
+            complaints.append(f"stopped because {sentences(self.causes)}")
+        if complaints:
+            raise RobotError(f"not armed: {'; '.join(complaints)}")
+        if not self._drive.armed:
+            self._drive.arm()
+        self._reseed()
+        self._step(Ask.ARM, ready=True)
+
+    def cut(self) -> None:
+        """Switch torque off at once: the robot drops.
+
+        Raises:
+            BusError: If a motor does not confirm.
+        """
+        self._step(Ask.DISARM)
+        self._drive.cut()
+        self._step()
+
+    def clear(self) -> None:
+        """Say, as the operator, that what stopped the robot is over; what still holds goes on to."""
+        self._step(Ask.CLEAR)
+
+    def engage(self, mode: Mode = Mode.ACTIVE) -> None:
+        """Let a policy (ACTIVE), a routine (RESETTING) or a person (TELEOP) drive, from where the robot stands.
+
+        Ends the causes that need no person. The robot must be armed; one without a switch for its torque is armed here.
+
+        Raises:
+            HeldError: If something stops the robot: what, and what ends it.
+        """
+        if mode not in _DRIVES:
+            raise UsageError(f"a robot is driven in mode {', '.join(m.name for m in _DRIVES)}: got {mode.name}")
+        if isinstance(self._drive, AlwaysOn) and self.mode in (Mode.BOOT, Mode.DISARMED):
+            self.arm()
+        # What was seen before belongs to before: after a teleport every encoder has jumped.
+        self._monitor, self._rejections, self._written_s = MonitorMemory(), Rejections(), None
+        self._look(Ask.RELEASE | Ask.REST)
+        if self.mode is not Mode.ARMED_HOLD:
+            raise self._held()
+        self._reseed()
+        self._step(_DRIVES[mode])
+
+    def _held(self) -> HeldError:
+        mode, causes = self._modes.mode, self._modes.causes
+        why = f"because {sentences(causes)}" if causes else "arm it first" if mode in _OFF else "nothing drives it"
+        return HeldError(f"the robot is in {mode.name}: {why}", self.fault)
+
+    def _look(self, asks: Ask, *, settled: bool = False) -> None:
+        """Ask the outside, and let one step of the modes follow."""
+        for source in self._outside:
+            causes, more = source.look(self._now_s())
+            self._raised |= causes
+            asks |= more
+        self._step(asks, settled=settled)
+
+    def _step(self, asks: Ask = Ask.NONE, *, ready: bool = False, settled: bool = False) -> None:
+        before = self._modes
+        inputs = Inputs(self.armed, ready, self._raised, asks, settled)
+        self._raised = Cause.NONE
+        self._modes = after = next_mode(before, inputs, self._now_s())
+        if after.causes & ~before.causes and after.mode in STOPPED:
+            self._book.note(after, self._now_s())
+
+    def _tick(self, command: Command | None) -> AppliedCommand:
+        now_s = self._now_s()
+        passed_s = math.inf if self._written_s is None else now_s - self._written_s
+        if passed_s <= 0.0 and self._newest is not None:
+            return replace(self._newest, reasons=self._newest.reasons | Reason.LATE)
+        if math.isfinite(passed_s) and passed_s > _LATE_PERIODS * self._period_s:
+            self._raised |= Cause.LATE
+        self._written_s = now_s
+        state = self.read() if self._state is None else self._state
+        memory = self._reseed() if self._memory is None else self._memory
+        self._watch(state, memory, command)
+        if self.mode in _OFF:
+            self._let_go()
+            raise self._held()
+        sent, memory, reasons = self._emission(command, memory, state)
+        applied = self._send(sent, reasons, state, command)
+        # What could not be sent was not emitted.
+        self._memory = memory
+        return applied
+
+    def _watch(self, state: RobotState, memory: FilterMemory, command: Command | None) -> None:
+        """Look at everything that can stop the robot, and decide the mode of this tick."""
+        causes, self._monitor = watch(state, memory.applied_rad, self.mode, self._monitor, self.config, self._limits, self._period_s)
+        self._raised |= causes
+        if command is not None and self.mode.moves:
+            self._rejections, too_many = rejected(self._rejections, command.position_rad, self._period_s)
+            self._raised |= Cause.REJECTED if too_many else Cause.NONE
+        rest = self._wide.rest_rad
+        self._look(Ask.NONE, settled=rest is None or bool((np.abs(state.joints.position_rad - rest) < _SETTLED_RAD).all()))
+
+    def _emission(self, command: Command | None, memory: FilterMemory, state: RobotState) -> Step:
+        mode, h = self.mode, self._period_s
+        if mode is Mode.SETTLE and self._wide.rest_rad is not None:
+            memory = memory._replace(derating=np.ones(self._joints))
+            sent, memory, reasons = filter_command(self._wide.rest_rad, memory, self._wide, h)
+            return sent, memory, reasons | Reason.HOLD
+        if command is None or not mode.moves:
+            sent, memory, reasons = brake(memory, self._wide, h)
+            return sent, memory, reasons | (Reason.HOLD if mode in STOPPED else Reason.NONE)
+        memory = memory._replace(derating=derating(state.joints, self.config, self._limits))
+        ramp = 1 if mode is Mode.RESETTING else self._ramp_ticks
+        return filter_command(command.position_rad, memory, self._limits, h, ramp)
+
+    def _send(self, sent: FloatArray, reasons: Reason, state: RobotState, command: Command | None) -> AppliedCommand:
+        sent.flags.writeable = False
+        try:
+            done = self._robot.write(Command(sent))
+        except RobotError as error:
+            self._raised |= cause_of(error)
+            self._step()
+            raise
+        if not (np.abs(done.position_rad - sent) <= _EQUAL_RAD).all():
+            self._raised |= Cause.MISMATCH
+            self._step()
+            self._let_go()
+            raise self._held()
+        self._newest = applied = AppliedCommand(done.position_rad, reasons, self.mode)
+        self._book.add(state, applied, command)
+        return applied
+
+    @property
+    def _limits(self) -> Limits:
+        return self._wide if self.mode is Mode.RESETTING else self._normal
+
+    def _reseed(self) -> FilterMemory:
+        """Begin at the measured pose."""
+        self._state = self._robot.read()
+        measured, wide = self._state.joints.position_rad, self._wide
+        inside = np.clip(measured, wide.position_min_rad, wide.position_max_rad)
+        # The play of the gears may show a joint beyond what its register takes.
+        self._memory = seeded(frozen_array(np.where(np.abs(inside - measured) <= PLAY_RAD, inside, measured)))
         return self._memory
 
-    def _count(self, *, rejected: bool) -> None:
-        self._tick += 1
-        self._rejected_in_a_row = self._rejected_in_a_row + 1 if rejected else 0
-        if rejected:
-            self._rejections.append(self._tick)
-        recent = len(self._rejections) == _REJECTIONS_IN_A_SECOND and self._tick - self._rejections[0] < self._ticks_in_a_second
-        if self._rejected_in_a_row >= _REJECTIONS_IN_A_ROW or (rejected and recent):
-            self.stop()
+    def _let_go(self) -> None:
+        """Switch torque off where the mode asks for it."""
+        if self.mode in (Mode.CUT, Mode.TERMINATED) and self._drive.armed:
+            self._drive.cut()
+            self._step()
+
+
+def cause_of(error: RobotError) -> Cause:
+    """Return what a robot's own error means."""
+    if isinstance(error, PortError):
+        return Cause.PORT
+    return Cause.REBOOTED if isinstance(error, MotorError) else Cause.BUS
+
+
+def _require_short_stops(limits: Limits, joint_names: Sequence[str], period_s: float) -> None:
+    ticks = limits.velocity_max_rad_s / (limits.braking_rad_s2 * period_s)
+    worst = int(ticks.argmax())
+    if ticks[worst] > STOP_TICKS_MAX:
+        raise UsageError(
+            f"{joint_names[worst]} would brake from velocity_max_rad_s {limits.velocity_max_rad_s[worst]:g} for "
+            f"{ticks[worst] * period_s:.1f} s: raise braking_rad_s2 or lower the velocity (at most {STOP_TICKS_MAX} ticks)"
+        )

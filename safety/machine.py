@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from robot.errors import UsageError
-from robot.protocols import Armable, Clock
-from safety.guard import GuardedRobot
+from robot.protocols import Clock
+from safety.guard import Drive, GuardedRobot
 
 
 class TickCounts(Protocol):
@@ -33,14 +33,6 @@ class Schedule(Protocol):
         """Begin a new schedule now: a pause is not a miss."""
 
 
-class Drive(Armable, Protocol):
-    """Motors that can be let go, and say whether they were."""
-
-    @property
-    def armed(self) -> bool:
-        """Whether torque is on."""
-
-
 @dataclass(frozen=True, slots=True)
 class Machine:
     """A robot that can be served, and all that its loop needs.
@@ -49,8 +41,8 @@ class Machine:
         robot: The guard; nobody else holds it or the robot inside.
         clock: Its bus clock, in real time.
         schedule: The real-time clock inside `clock`.
-        release: Ends the robot's own HOLD; the guard is reseeded after it. Hardware is taken as it stands and connected again if its port
-            was lost; a simulated robot begins an episode drawn from the generator.
+        release: Makes the robot ready to be driven again, torque on where it has been armed once. Hardware is taken as it stands and
+            connected again if its port was lost; a simulated robot begins an episode drawn from the generator.
         drive: The robot's torque; None where it cannot be switched off.
     """
 
@@ -60,10 +52,16 @@ class Machine:
     release: Callable[[np.random.Generator], None]
     drive: Drive | None = None
 
-    @property
-    def armed(self) -> bool:
-        """Whether a command can move the robot."""
-        return self.drive is None or self.drive.armed
+    def begin(self, rng: np.random.Generator) -> None:
+        """Make the robot ready, and let a policy drive it if torque is on.
+
+        Raises:
+            RobotError: If something still stops it.
+        """
+        self.release(rng)
+        if self.drive is None or self.drive.armed:
+            self.robot.arm()
+            self.robot.engage()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ class BusTick:
 
     @property
     def mode(self) -> Mode:
-        """HOLD where the guard ignored the target."""
-        return Mode.HOLD if Reason.HOLD in self.reasons else Mode.ACTIVE
+        """Of the guard; ACTIVE where none stands before the robot."""
+        return self.applied.mode if isinstance(self.applied, AppliedCommand) else Mode.ACTIVE
 
 
 class Motion(Protocol):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from robot.types import Command, FloatArray, ImuState, JointState, RobotState, TrackedAngle, TrackedPose, frozen_array
 from safety.motion import BusTick
-from safety.types import AppliedCommand, Reason
+from safety.types import AppliedCommand, Mode, Reason
 
 Record = NDArray[np.void]
 
@@ -25,6 +25,10 @@ class Request(IntEnum):
     CUT = 2
     RELEASE = 3
     CLOSE = 4
+    # The mode that drives, in the place of the seed.
+    ENGAGE = 5
+    # Of an operator.
+    CLEAR = 6
 
 
 class Has(IntFlag):
@@ -114,6 +118,7 @@ def tick_dtype(joints: int) -> np.dtype[np.void]:
             ("hardware_error", "<u4", (joints,)),
             ("has", "<u4"),
             ("filter_mask", "<u4"),
+            ("causes", "<u4"),
             ("mode", "u1"),
         ]
     )
@@ -200,8 +205,8 @@ def _object_of(row: np.void) -> TrackedAngle:
 
 
 def applied_of(row: np.void) -> AppliedCommand:
-    """Return what a tick sent and which stages changed the target."""
-    return AppliedCommand(frozen_array(row["emission_rad"]), Reason(int(row["filter_mask"])))
+    """Return what a tick sent, which stages changed the target, and the mode."""
+    return AppliedCommand(frozen_array(row["emission_rad"]), Reason(int(row["filter_mask"])), Mode(int(row["mode"])))
 
 
 def bus_tick_of(row: np.void) -> BusTick:

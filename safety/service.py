@@ -14,11 +14,12 @@ from collections.abc import Callable
 import numpy as np
 
 from robot.errors import RobotError
-from robot.types import Command, FloatArray, RobotState, frozen_array
+from robot.types import Command, RobotState, frozen_array
 from safety.machine import Machine, Silence
+from safety.modes import Cause
 from safety.motion_link import About, MotionLink
 from safety.motion_records import STATUS, Has, Record, Request, command_dtype, fill_state, tick_dtype
-from safety.types import AppliedCommand, Mode, Reason
+from safety.types import STOPPED, AppliedCommand, Mode, Reason
 
 # How often a robot that is not driven has its garbage collected: of a frozen heap it takes microseconds.
 _COLLECT_EVERY_S = 1.0
@@ -46,14 +47,16 @@ class MotionServer:
         self._none = np.zeros(1, command_dtype(joints))
         self._record = np.zeros(1, tick_dtype(joints))
         self._status = np.zeros(1, STATUS)
-        # The command in effect, and what was last sent; None: the robot is left where it is.
+        # The command in effect; None: the robot is left where it is.
         self._target: Command | None = None
-        self._sent_rad: FloatArray | None = None
         self._stamp_s = 0.0
         self._epoch = self._sequence = 0
         self._stop_s = 0.0
         self._collected_s = now_s()
         self._closing = False
+        if machine.drive is None:
+            # Its torque has no switch: it stands, ready to be driven.
+            machine.robot.engage()
         link.status.publish(self._status)
         link.words.set("heartbeat_s", now_s())
         link.introduce(About(os.getpid(), machine.clock.period_s, machine.robot.joint_names, granted))
@@ -105,7 +108,7 @@ class MotionServer:
         self.halt("it was asked to end")
         try:
             if cut and self._machine.drive is not None:
-                self._machine.drive.cut()
+                self._machine.robot.cut()
         finally:
             self._machine.robot.close()
 
@@ -153,45 +156,49 @@ class MotionServer:
 
     def _execute(self, request: int, seed: int) -> None:
         machine = self._machine
-        self._target = self._sent_rad = None
+        self._target = None
         if request == Request.CLOSE:
             self._closing = True
         elif request == Request.RELEASE:
-            machine.release(np.random.default_rng(seed))
-            machine.robot.reseed()
+            machine.begin(np.random.default_rng(seed))
+        elif request == Request.CLEAR:
+            machine.robot.clear()
+        elif request == Request.ENGAGE:
+            machine.robot.engage(Mode(seed))
         elif request not in (Request.ARM, Request.CUT):
             raise RobotError(f"the motion process knows no request {request}: it and its client are of different versions")
         elif machine.drive is None:
             raise RobotError("this robot's torque cannot be switched: it is always on")
         elif request == Request.ARM:
-            machine.drive.arm()
-            machine.robot.reseed()
+            machine.robot.arm()
+            machine.robot.engage()
         else:
-            machine.drive.cut()
+            machine.robot.cut()
 
     def _drive(self, state: RobotState) -> AppliedCommand:
-        """Send what is due, and return it; where nothing is, the pose that the robot keeps."""
-        kept_rad = state.joints.position_rad if self._sent_rad is None else self._sent_rad
+        """Send what is due, and return it; without torque, the pose that the robot has."""
+        robot = self._machine.robot
         age_s = self._now_s() - self._stamp_s
         if self._target is not None and age_s > self._silence.hold_s:
-            self._hold()
-        if self._target is None or not self._machine.armed:
-            return AppliedCommand(kept_rad, self._held())
-        frozen = Reason.HOLD if age_s > self._silence.freeze_s else Reason.NONE
-        if frozen and self._sent_rad is None:
-            return AppliedCommand(kept_rad, frozen)
+            self._target = None
+            robot.trip(Cause.SILENT)
+        if not robot.armed:
+            self._target = None
+            return AppliedCommand(state.joints.position_rad, Reason.HOLD, robot.mode)
+        old = self._target is not None and age_s > self._silence.freeze_s
         try:
-            applied = self._machine.robot.write(Command(kept_rad) if frozen else self._target)
+            applied = robot.idle() if self._target is None or old else robot.write(self._target)
         except RobotError as error:
             self._fail(error)
-            return AppliedCommand(kept_rad, self._held())
-        self._sent_rad = applied.position_rad
-        return AppliedCommand(applied.position_rad, applied.reasons | frozen)
+            return AppliedCommand(state.joints.position_rad, Reason.HOLD, robot.mode)
+        if applied.mode in STOPPED:
+            self._target = None
+        return AppliedCommand(applied.position_rad, applied.reasons | Reason.ENVELOPE | Reason.HOLD, applied.mode) if old else applied
 
     def _publish(self, state: RobotState, applied: AppliedCommand) -> None:
         row, machine, ring = self._record[0], self._machine, self._link.ticks
         has = fill_state(self._record, state)
-        row["has"] = has | Has.ARMED if machine.armed else has
+        row["has"] = has | Has.ARMED if machine.robot.armed else has
         row["sequence"] = ring.head
         row["epoch"], row["command"] = self._epoch, self._sequence
         row["errors"] = self._status["errors"][0]
@@ -199,19 +206,15 @@ class MotionServer:
         row["target_rad"] = applied.position_rad if self._target is None else self._target.position_rad
         row["emission_rad"] = applied.position_rad
         row["filter_mask"] = applied.reasons
-        row["mode"] = Mode.HOLD if Reason.HOLD in applied.reasons else Mode.ACTIVE
+        row["mode"], row["causes"] = applied.mode, machine.robot.causes
         row["published_s"] = self._now_s()
         # No reader holds the ring up: the oldest tick makes room.
         ring.acknowledge(ring.head)
         ring.append(self._record)
 
-    def _held(self) -> Reason:
-        return Reason.HOLD if self._machine.robot.mode is Mode.HOLD else Reason.NONE
-
     def _hold(self) -> None:
-        self._target = self._sent_rad = None
-        if self._machine.robot.mode is not Mode.HOLD:
-            self._machine.robot.stop()
+        self._target = None
+        self._machine.robot.stop()
 
     def _fail(self, error: RobotError) -> None:
         """Stop the robot and tell everyone why; the loop goes on."""
@@ -224,7 +227,7 @@ class MotionServer:
         A sensor that nobody read in the pause has old data first: its complaint is published, but does not stop the robot.
         """
         try:
-            self._machine.robot.read()
+            self._machine.robot.refresh()
         except RobotError as error:
             self._note(error)
         self._machine.schedule.start()

@@ -1,54 +1,83 @@
-"""What the guard says of each command: the applied targets, and the stages that changed them."""
+"""What the guard says of each command: the applied targets, the stages that changed them, and the mode it was in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from robot.types import Command, FloatArray
+from robot.types import Command
 
 
 class Reason(IntFlag):
     """Stages that changed a command; the mask is written to the rollout log, so a bit never changes its meaning.
 
-    Bits are numbered in the order of the chain: 0 envelope, 1 not finite, 2 coupled joints, 3 low-pass, 4 tracking, 5 rate, 6 box, 7
-    current and heat, 8 quantise, 16 hold. Those listed here are the ones that exist.
+    Bit 4, the tracking gate, changes no command: it holds, and the mode's causes say so (`safety.modes.Cause`).
     """
 
     NONE = 0
+    # The command was too old: what was sent before is kept.
+    ENVELOPE = 1 << 0
     NOT_FINITE = 1 << 1
+    COUPLED = 1 << 2
     LOW_PASS = 1 << 3
     RATE = 1 << 5
     BOX = 1 << 6
+    DERATED = 1 << 7
+    # Rounded to what the motor's register can hold, by more than half a pulse: inwards, at a limit.
+    QUANTISED = 1 << 8
+    INTERPOLATED = 1 << 9
+    # The tick came too late, or twice: what was sent before is kept.
+    LATE = 1 << 10
+    # The guard stopped the robot, whatever was asked.
     HOLD = 1 << 16
 
 
-# Stages that override the policy; the low-pass shapes every command and is not an intervention.
-INTERVENTIONS = Reason.NOT_FINITE | Reason.RATE | Reason.BOX | Reason.HOLD
+# Stages that override the policy. Low-pass and interpolation shape every command and are no intervention.
+INTERVENTIONS = Reason.ENVELOPE | Reason.NOT_FINITE | Reason.COUPLED | Reason.RATE | Reason.BOX | Reason.DERATED | Reason.LATE | Reason.HOLD
 
 
 class Mode(IntEnum):
-    """State of the guard; written to the rollout log."""
+    """State of the guard; written to the rollout log, so a number never changes its meaning. docs/safety.md has the diagram."""
 
+    BOOT = 0
+    # Torque is off.
+    DISARMED = 1
+    # Torque is on and the robot stands; ready to be driven.
+    ARMED_HOLD = 2
+    # A policy drives.
     ACTIVE = 3
+    # Something stopped the robot: it brakes, then holds.
     HOLD = 4
+    # It moves to its rest pose; torque goes off then.
+    SETTLE = 5
+    # Torque is being switched off.
+    CUT = 6
+    # For good: only a new process leaves it.
+    TERMINATED = 7
+    # A reset routine drives.
+    RESETTING = 8
+    # A person drives.
+    TELEOP = 9
+
+    @property
+    def moves(self) -> bool:
+        """Whether commands are followed."""
+        return self in MOVING
+
+
+MOVING = frozenset((Mode.ACTIVE, Mode.RESETTING, Mode.TELEOP))
+# Commands are ignored because of a cause.
+STOPPED = frozenset((Mode.HOLD, Mode.SETTLE, Mode.CUT, Mode.TERMINATED))
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedCommand(Command):
-    """The command that reached the robot, with the mask of the stages that changed it."""
-
-    reasons: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class FilterMemory:
-    """What the chain remembers from tick to tick.
+    """The command that reached the robot.
 
     Attributes:
-        applied_rad: Shape (n,): the previous emission; the reference of the rate limit.
-        smoothed_rad: Shape (n,): state of the low-pass.
+        reasons: Stages that changed it.
+        mode: Of the guard when it was sent.
     """
 
-    applied_rad: FloatArray
-    smoothed_rad: FloatArray
+    reasons: Reason
+    mode: Mode = Mode.ACTIVE

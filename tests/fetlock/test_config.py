@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from fetlock.config import DEFAULT_CONFIG, RunConfig, config_yaml, key_help, load_config
 from fetlock.document import dump, parse
 from fetlock.flags import leaves
+from fetlock.guarding import capability, read_limits
 from robot.description import load_description
 from robot.dynamixel.timing import CycleTiming
 from robot.errors import UsageError
+from safety import GuardConfig
 
 CONFIGS = sorted(DEFAULT_CONFIG.parent.glob("*.yaml"))
 BASE = DEFAULT_CONFIG.read_text()
@@ -80,13 +82,13 @@ def test_numbers_survive_flags_and_files_bit_for_bit(
 def test_flags_override_the_file_and_may_choose_another_ground() -> None:
     network = ("--sac.batch-size=32", "--sac.network.hidden", "64", "32", "--train.realtime")
     ground = ("--robot.ground.kind", "slope", "--robot.ground.angle-rad", "-0.2", "--task.fall-height-m", "null")
-    config = load_config([*network, *ground, "--guard.position-min-rad", *(["0.8"] * 8)])
+    config = load_config([*network, *ground, "--guard.position-min-rad", "0.8"])
     assert config.sac.batch_size == 32
     assert config.sac.network.hidden == (64, 32)
     assert (config.robot.ground.kind, config.robot.ground.angle_rad) == ("slope", -0.2)
     assert config.task.fall_height_m is None
     assert config.train.realtime
-    assert config.guard.position_min_rad == (0.8,) * 8
+    assert config.guard.position_min_rad == 0.8
 
 
 @pytest.mark.parametrize(
@@ -116,13 +118,18 @@ def test_flags_override_the_file_and_may_choose_another_ground() -> None:
         (["--robot.physics-hz", "650"], ["robot.physics_hz 650", "bus_hz 100", "600 or 700"]),
         (["--robot.ground.kind", "slope"], ["fall_height_m", "slope", "--task.fall-height-m null"]),
         (["--guard.position-min-rad", "5"], ["guard", "5.0", "3.1"]),
-        (["--guard.position-min-rad", "0.9", "0.9"], ["guard.position_min_rad", "2 values", "8 joints"]),
+        (["--guard.velocity-max-rad-s", "0"], ["guard.velocity_max_rad_s", "positive", "0.0"]),
+        (["--guard.velocity-max-rad-s", "200"], ["guard.velocity_max_rad_s 200", "168 rad/s"]),
+        (["--guard.braking-rad-s2", "10000"], ["braking_rad_s2 10000", "acceleration_max_rad_s2 9000"]),
+        (["--guard.position-min-rad", "{motor_front_left_left: 1}"], ["guard.position_min_rad", "motor_front_left_right", "every joint"]),
+        ([*KITTY, "--guard.velocity-max-rad-s", "9"], ["guard", "front_right_abduction", "velocity_max_rad_s 9", "motor's own 8.06"]),
+        ([*KITTY, "--guard.velocity-max-rad-s", "{front_rigth_hip: 1}"], ["front_rigth_hip", "nearest", "front_right_hip"]),
         (["--sac.network.target-critics", "3"], ["target_critics 3", "critics 2"]),
         (["--robot.kind", "kity"], ["robot.kind", "'kity'", "'minitaur_dynamixel'", "nearest is 'kitty'"]),
         ([*KITTY, "--task.kind", "walk"], ["task.kind walk", "robot.kind kitty", "kitty_walk"]),
         (
-            [*KITTY, "--guard.position-min-rad", *(["-2"] * 8), "--guard.position-max-rad", "2"],
-            ["guard.position_min_rad", "8 values", "12 joints"],
+            [*KITTY, "--guard.routine-position-max-rad", "4", "--guard.routine-position-min-rad", "-4"],
+            ["guard", "lowest position", "wider than the motor's own"],
         ),
         ([*KITTY, "--robot.start-pose-rad", "2.0"], ["robot.start_pose_rad", "unknown key"]),
         ([*KITTY, "--robot.physics-hz", "650"], ["robot.physics_hz 650", "bus_hz 100", "600 or 700"]),
@@ -139,7 +146,8 @@ def test_a_wrong_flag_is_one_line_with_the_right_one(argv: list[str], parts: lis
     [
         (BASE + "lerning_rate: 3\n", ["lerning_rate", "nearest is sac.learning_rate"]),
         (BASE.replace("updates_per_step", "updates_per_stp"), ["sac.updates_per_stp", "nearest is sac.updates_per_step"]),
-        (BASE.replace("velocity_max_rad_s:", "velocity_max:"), ["guard.velocity_max:", "nearest is guard.velocity_max_rad_s"]),
+        (BASE.replace("guard: minitaur", "guard: {velocity_max: 3}"), ["guard.velocity_max:", "nearest is guard.velocity_max_rad_s"]),
+        (BASE.replace("guard: minitaur", "guard: {position_min_rad: 1}"), ["guard.position_max_rad is missing"]),
         (BASE.replace("seed: 0", "seed: 2.5"), ["seed", "2.5", "whole number"]),
         (BASE.replace("seed: 0", "seed: yes"), ["seed", "'yes'", "whole number"]),
         (BASE + "seed: 1\n", ["line", "seed occurs twice"]),
@@ -163,13 +171,26 @@ def test_a_wrong_file_is_one_line_that_names_it(text: str | bytes, parts: list[s
 
 def test_the_guard_of_the_kitty_lies_within_what_its_mechanics_allow() -> None:
     config = load_config(KITTY)
-    limits = config.guard.limits(12, 1.0 / config.bus_hz)
+    limits = config.guard.limits(load_description("kitty").joint_names)
     joints = load_description("kitty").joints
     assert all(limits.position_min_rad >= [joint.lower_rad for joint in joints])
     assert all(limits.position_max_rad <= [joint.upper_rad for joint in joints])
     reach = config.task.legs.joints_rad
     for action in (np.ones(12), -np.ones(12)):
         assert all((limits.position_min_rad < reach(action)) & (reach(action) < limits.position_max_rad))
+
+
+def test_limits_that_do_not_exist_are_named_with_those_that_do(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(BASE.replace("guard: minitaur", "guard: minitour"))
+    assert "choose claw, kitty, minitaur, minitaur_dynamixel" in complaint("--config", str(path))
+
+
+@pytest.mark.parametrize("name", ["claw", "kitty", "minitaur"])
+def test_every_shipped_limit_is_within_what_the_motors_can_do(name: str) -> None:
+    description = load_description(name)
+    limits = GuardConfig.model_validate(read_limits("minitaur_dynamixel" if name == "minitaur" else name))
+    assert capability(description).complaints(limits, description.joint_names) == []
 
 
 def test_the_bus_of_the_kitty_carries_its_ticks() -> None:

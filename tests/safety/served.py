@@ -15,7 +15,7 @@ from safety import GuardConfig, GuardedRobot, Machine, MotionClient, MotionLink,
 from tests.fakes import InstantClock, InstantRobot
 
 PERIOD_S = 0.01
-CONFIG = GuardConfig(position_min_rad=-1.0, position_max_rad=1.0, velocity_max_rad_s=10.0)
+CONFIG = GuardConfig(position_min_rad=-1.0, position_max_rad=1.0, velocity_max_rad_s=10.0, acceleration_max_rad_s2=1e5)
 SILENCE = Silence(freeze_s=0.04, hold_s=0.2)
 
 
@@ -99,7 +99,8 @@ class Served:
 
 def instant_machine(robot: InstantRobot, drive: Torque | None = None) -> Machine:
     clock: Clock = InstantClock(robot, PERIOD_S)
-    return Machine(GuardedRobot(robot, CONFIG, PERIOD_S), clock, RealTimeClock(PERIOD_S, lambda: 0.0), robot.reset, drive)
+    guard = GuardedRobot(robot, CONFIG, PERIOD_S, now_s=clock.now_s, drive=drive)
+    return Machine(guard, clock, RealTimeClock(PERIOD_S, lambda: 0.0), robot.reset, drive)
 
 
 def unique() -> str:

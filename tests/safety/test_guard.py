@@ -1,174 +1,375 @@
-"""Laws of the guard's seat."""
+"""Laws of the guard: what reaches the robot, when, and who may move it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from robot import Clock, Command, Robot, UsageError, frozen_array
-from safety import INTERVENTIONS, GuardConfig, GuardedRobot, Mode, MotionLoop, Reason
+from robot import BusError, Clock, Command, MotorError, PortError, Robot, RobotError, RobotState, UsageError, frozen_array
+from safety import Ask, Cause, GuardConfig, GuardedRobot, HeldError, Mode, MotionLoop, Reason
+from safety.capability import Capability
+from safety.faults import TICKS_KEPT
 from tests.fakes import InstantClock, InstantRobot
 from tests.robot_contract import RobotContract
 
 PERIOD_S = 0.01
-CONFIG = GuardConfig(position_min_rad=-1.0, position_max_rad=(1.0, 0.5, 2.0), velocity_max_rad_s=10.0)
+BOX = {"position_min_rad": -1.0, "position_max_rad": {"joint_0": 1.0, "joint_1": 0.5, "joint_2": 2.0}}
+CONFIG = GuardConfig(**BOX, velocity_max_rad_s=10.0, acceleration_max_rad_s2=500.0)
 STEP_RAD = 10.0 * PERIOD_S
+GOOD, BAD = Command(frozen_array([0.05, 0.0, 0.0])), Command(frozen_array([np.nan, 0.0, 0.0]))
 anything = st.floats(allow_nan=True, allow_infinity=True, allow_subnormal=True, width=64)
 vectors = st.lists(st.tuples(anything, anything, anything), min_size=1, max_size=30)
-finite = st.floats(-1e6, 1e6)
 
 
-def guarded(config: GuardConfig = CONFIG, start_rad: float = 0.0) -> tuple[GuardedRobot, InstantRobot]:
-    robot = InstantRobot(3, start_rad)
-    return GuardedRobot(robot, config, PERIOD_S), robot
+class Torque:
+    """Motors whose torque is a bit."""
+
+    def __init__(self) -> None:
+        self.armed = False
+        self.error: RobotError | None = None
+        self.cuts = 0
+
+    def arm(self) -> None:
+        if self.error is not None:
+            raise self.error
+        self.armed = True
+
+    def cut(self) -> None:
+        self.armed = False
+        self.cuts += 1
+
+
+class Station:
+    """An operator's station: what it says is what the test sets."""
+
+    def __init__(self) -> None:
+        self.causes, self.asks = Cause.NONE, Ask.NONE
+
+    def look(self, _now_s: float) -> tuple[Cause, Ask]:
+        asks, self.asks = self.asks, Ask.NONE
+        return self.causes, asks
+
+
+class SensedRobot(InstantRobot):
+    """Shows and raises what the test sets."""
+
+    def __init__(self) -> None:
+        super().__init__(3)
+        self.shown: dict[str, object] = {}
+        self.joints: dict[str, object] = {}
+        self.error: RobotError | None = None
+
+    def read(self) -> RobotState:
+        if self.error is not None:
+            raise self.error
+        state = super().read()
+        return replace(state, joints=replace(state.joints, **self.joints), **self.shown)
+
+
+class Rig:
+    """A guard with its robot and clock; `tick` writes and waits."""
+
+    def __init__(self, config: GuardConfig = CONFIG, drive: Torque | None = None, engaged: bool = True, **more: object) -> None:
+        self.robot = SensedRobot()
+        self.clock = InstantClock(self.robot, PERIOD_S)
+        self.station = Station()
+        self.guard = GuardedRobot(self.robot, config, PERIOD_S, now_s=self.clock.now_s, drive=drive, outside=(self.station,), **more)
+        if engaged:
+            self.guard.arm()
+            self.guard.engage()
+
+    def tick(self, target: object = (0.05, 0.0, 0.0), ticks: int = 1):
+        for _ in range(ticks):
+            applied = self.guard.write(Command(frozen_array(target)))
+            self.clock.wait()
+            self.guard.read()
+        return applied
 
 
 class TestContract(RobotContract):
     def make(self) -> tuple[Robot, Clock]:
-        guard, robot = guarded()
-        return guard, InstantClock(robot, PERIOD_S)
+        rig = Rig()
+        return rig.guard, rig.clock
 
 
 @given(vectors)
-def test_every_emission_is_finite_inside_the_box_and_one_step_from_the_last(targets):
-    guard, robot = guarded()
+def test_whatever_is_asked_the_robot_gets_finite_targets_inside_the_box_one_step_from_the_last(targets):
+    rig = Rig()
     previous = np.zeros(3)
     for target in targets:
-        applied = guard.write(Command(frozen_array(target))).position_rad
+        applied = rig.tick(target).position_rad
         assert np.isfinite(applied).all()
-        assert (applied >= -1.0).all()
-        assert (applied <= (1.0, 0.5, 2.0)).all()
+        assert ((applied >= -1.0) & (applied <= (1.0, 0.5, 2.0))).all()
         assert (np.abs(applied - previous) <= STEP_RAD + 1e-12).all()
+        np.testing.assert_array_equal(rig.robot.written[-1], applied)
         previous = applied
-    assert all(np.isfinite(w).all() for w in robot.written)
 
 
-@given(st.lists(st.tuples(finite, finite, finite), min_size=1, max_size=20))
-def test_hard_stages_leave_their_own_output_alone(targets):
-    first, _ = guarded()
-    second, _ = guarded()
-    for target in targets:
-        emission = first.write(Command(frozen_array(target)))
-        again = second.write(emission)
-        np.testing.assert_array_equal(again.position_rad, emission.position_rad)
-        assert again.reasons == Reason.NONE
-
-
-@given(st.lists(st.tuples(*[st.floats(-0.04, 0.04)] * 3), min_size=1, max_size=10))
-def test_slow_commands_inside_the_limits_pass_unchanged(steps):
-    guard, _ = guarded()
-    target = np.zeros(3)
-    for step in steps:
-        target = target + np.array(step)
-        applied = guard.write(Command(frozen_array(target)))
-        np.testing.assert_array_equal(applied.position_rad, target)
-        assert applied.reasons == Reason.NONE
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("joint", [0, 1, 2])
-def test_one_bad_element_rejects_the_whole_vector(bad, joint):
-    guard, robot = guarded()
-    guard.write(Command(frozen_array([0.01, 0.02, 0.03])))
-    target = np.array([0.05, 0.05, 0.05])
-    target[joint] = bad
-    applied = guard.write(Command(frozen_array(target)))
-    np.testing.assert_array_equal(applied.position_rad, [0.01, 0.02, 0.03])
-    assert applied.reasons == Reason.NOT_FINITE
-    np.testing.assert_array_equal(robot.written[-1], [0.01, 0.02, 0.03])
-
-
-def test_three_bad_commands_in_a_row_hold_until_reseeded():
-    guard, robot = guarded()
-    bad, good = Command(frozen_array([np.nan, 0.0, 0.0])), Command(frozen_array([0.05, 0.0, 0.0]))
-    guard.write(good)
-    masks = [guard.write(bad).reasons for _ in range(3)]
-    assert masks == [Reason.NOT_FINITE, Reason.NOT_FINITE, Reason.NOT_FINITE | Reason.HOLD]
-    assert guard.mode is Mode.HOLD
-    writes = len(robot.written)
-    assert guard.write(good).reasons == Reason.HOLD
-    assert len(robot.written) == writes
-    robot.reset(np.random.default_rng(0))
-    guard.reseed()
-    assert Reason.HOLD not in guard.write(good).reasons
+def test_three_bad_commands_in_a_row_hold_until_the_robot_is_engaged_again():
+    rig = Rig()
+    masks = [rig.tick(BAD.position_rad).reasons for _ in range(3)]
+    assert masks[:2] == [Reason.NOT_FINITE, Reason.NOT_FINITE]
+    assert Reason.HOLD in masks[2]
+    assert (rig.guard.mode, rig.guard.causes) == (Mode.HOLD, Cause.REJECTED)
+    held = rig.robot.written[-1]
+    assert Reason.HOLD in rig.tick((0.9, 0.0, 0.0)).reasons
+    np.testing.assert_array_equal(rig.robot.written[-1], held)
+    rig.guard.engage()
+    assert Reason.HOLD not in rig.tick().reasons
 
 
 def test_five_bad_commands_within_a_second_hold_but_not_spread_over_more():
-    good, bad = Command(frozen_array([0.0, 0.0, 0.0])), Command(frozen_array([0.0, np.inf, 0.0]))
-
     def mode_after(good_between: int) -> Mode:
-        guard, _ = guarded()
+        rig = Rig()
         for _ in range(5):
-            guard.write(bad)
-            for _ in range(good_between):
-                guard.write(good)
-        return guard.mode
+            rig.tick(BAD.position_rad)
+            rig.tick(ticks=good_between)
+        return rig.guard.mode
 
     assert mode_after(10) is Mode.HOLD
     assert mode_after(30) is Mode.ACTIVE
 
 
 def test_the_first_emission_after_a_teleport_starts_from_the_measured_pose():
-    guard, robot = guarded()
-    for _ in range(20):
-        guard.write(Command(frozen_array([0.9, 0.4, 0.9])))
-    robot.reset(np.random.default_rng(1))
-    guard.reseed()
-    measured = robot.read().joints.position_rad
-    applied = guard.write(Command(frozen_array([0.9, 0.4, 0.9]))).position_rad
-    assert (np.abs(applied - measured) <= STEP_RAD + 1e-12).all()
+    rig = Rig()
+    rig.tick((0.9, 0.4, 0.9), 20)
+    rig.robot.reset(np.random.default_rng(1))
+    rig.guard.engage()
+    measured = rig.guard.read().joints.position_rad
+    assert (np.abs(rig.tick((0.9, 0.4, 0.9)).position_rad - measured) <= STEP_RAD + 1e-12).all()
+    assert rig.guard.mode is Mode.ACTIVE
 
 
-@given(st.floats(1.0, 40.0), st.floats(-0.5, 0.5))
-@settings(max_examples=30)
-def test_the_low_pass_follows_the_first_order_law_and_settles(cutoff_hz, goal):
-    config = GuardConfig(position_min_rad=-1.0, position_max_rad=1.0, velocity_max_rad_s=1e4, low_pass_hz=cutoff_hz)
-    guard, _ = guarded(config)
-    target = Command(frozen_array([goal] * 3))
-    for tick in range(1, 200):
-        applied = guard.write(target)
-        expected = goal * (1.0 - np.exp(-2.0 * np.pi * cutoff_hz * PERIOD_S * tick))
-        np.testing.assert_allclose(applied.position_rad, expected, atol=1e-12)
-        assert not applied.reasons & INTERVENTIONS
-    np.testing.assert_allclose(applied.position_rad, goal, atol=1e-3)
+def test_a_stop_brakes_within_the_limits_and_then_holds():
+    rig = Rig(GuardConfig(**BOX, velocity_max_rad_s=10.0, acceleration_max_rad_s2=200.0))
+    rig.tick((1.0, 0.0, 0.0), 12)
+    path = [rig.robot.written[-2][0], rig.robot.written[-1][0]]
+    rig.guard.stop()
+    rig.guard.stop()
+    path += [float(rig.tick((1.0, 0.0, 0.0)).position_rad[0]) for _ in range(20)]
+    speeds = np.diff(path) / PERIOD_S
+    assert speeds[0] > 4.0
+    assert (np.diff(speeds) <= 1e-9).all()
+    assert (np.diff(speeds) >= -200.0 * PERIOD_S - 1e-9).all()
+    np.testing.assert_allclose(speeds[-10:], 0.0, atol=1e-9)
+    assert rig.guard.causes is Cause.ASKED
 
 
-@given(st.floats(0.0, 1.0), st.tuples(finite, finite, finite))
-def test_tightening_a_limit_never_enlarges_what_is_emitted(share, target):
-    wide, _ = guarded()
-    tight_config = GuardConfig(
-        position_min_rad=-1.0 + share * 0.5,
-        position_max_rad=(1.0 - share * 0.5, 0.5 - share * 0.25, 2.0),
-        velocity_max_rad_s=10.0 * (1.0 - share / 2),
+def test_no_torque_before_every_check_passes_and_no_motion_before_engage():
+    drive = Torque()
+    rig = Rig(drive=drive, engaged=False)
+    with pytest.raises(HeldError, match="arm it first"):
+        rig.tick()
+    assert rig.robot.written == []
+    rig.robot.joints = {"temperature_c": frozen_array([20.0, 51.0, 20.0]), "hardware_error": (0, 0, 0x20)}
+    with pytest.raises(RobotError, match=r"joint_1 has 51 deg C.*below 50; joint_2 reports hardware error 0x20"):
+        rig.guard.arm()
+    rig.robot.joints = {"position_rad": frozen_array([0.0, 0.51, 0.0])}
+    with pytest.raises(RobotError, match=r"joint_1 stands at 0.510 rad, outside of -1 to 0.5"):
+        rig.guard.arm()
+    rig.robot.joints = {"position_rad": frozen_array([0.0, np.nan, 0.0])}
+    with pytest.raises(RobotError, match="joint_1 stands at nan"):
+        rig.guard.arm()
+    assert not drive.armed
+    rig.robot.joints = {}
+    drive.error = MotorError("motor 3 does not keep its watchdog")
+    with pytest.raises(MotorError, match="watchdog"):
+        rig.guard.arm()
+    assert rig.guard.mode is not Mode.ARMED_HOLD
+    drive.error = None
+    rig.guard.arm()
+    assert (rig.guard.mode, drive.armed) == (Mode.ARMED_HOLD, True)
+    rig.tick((0.9, 0.0, 0.0), 5)
+    np.testing.assert_array_equal(rig.robot.written[-1], np.zeros(3))
+    rig.guard.engage()
+    assert rig.tick((0.9, 0.0, 0.0), 5).position_rad[0] > 0.0
+
+
+def test_limits_wider_than_the_motors_own_are_never_armed():
+    able = Capability(*(frozen_array(np.full(3, value)) for value in (-3.0, 3.0, 8.0, 2.3, 80.0)))
+    rig = Rig(drive=Torque(), engaged=False, capability=able)
+    with pytest.raises(RobotError, match="joint_0: velocity_max_rad_s 10 is wider than the motor's own 8"):
+        rig.guard.arm()
+
+
+def test_every_level_of_the_emergency_stop_acts_at_the_next_tick_and_needs_an_operator():
+    for cause, mode in ((Cause.STOP_HOLD, Mode.HOLD), (Cause.STOP_SETTLE, Mode.SETTLE), (Cause.STOP_CUT, Mode.DISARMED)):
+        drive = Torque()
+        rig = Rig(drive=drive)
+        rig.tick(ticks=3)
+        rig.station.causes = cause
+        if mode is Mode.DISARMED:
+            with pytest.raises(HeldError, match="emergency stop"):
+                rig.tick()
+            assert not drive.armed
+        else:
+            assert Reason.HOLD in rig.tick().reasons
+        assert rig.guard.mode is mode
+        rig.station.causes = Cause.NONE
+        with pytest.raises(HeldError, match="emergency stop"):
+            rig.guard.engage()
+        if mode is Mode.HOLD:
+            rig.guard.clear()
+            rig.guard.engage()
+            assert rig.guard.mode is Mode.ACTIVE
+
+
+def test_settling_goes_to_the_rest_pose_and_then_lets_go():
+    drive = Torque()
+    rig = Rig(GuardConfig(**BOX, velocity_max_rad_s=2.0, acceleration_max_rad_s2=50.0, rest_rad=-0.5), drive=drive)
+    rig.tick((0.4, 0.4, 0.4), 60)
+    rig.robot.joints = {"temperature_c": frozen_array([20.0, 70.0, 20.0])}
+    with pytest.raises(HeldError, match="too hot"):
+        rig.tick((0.4, 0.4, 0.4), 1000)
+    np.testing.assert_allclose(rig.robot.written[-1], -0.5, atol=0.03)
+    assert (drive.cuts, rig.guard.mode) == (1, Mode.DISARMED)
+    # Between arming and heat there are 20 degrees, and only an operator says that it is over.
+    rig.robot.joints = {"temperature_c": frozen_array([20.0, 49.0, 20.0])}
+    with pytest.raises(RobotError, match="not armed: stopped because a motor is too hot"):
+        rig.guard.arm()
+    rig.guard.clear()
+    rig.guard.arm()
+    assert rig.guard.mode is Mode.ARMED_HOLD
+
+
+def test_a_settling_robot_that_cannot_reach_its_rest_pose_is_cut_after_five_seconds():
+    drive = Torque()
+    rig = Rig(GuardConfig(**BOX, velocity_max_rad_s=2.0, acceleration_max_rad_s2=50.0, rest_rad=-0.5), drive=drive)
+    rig.tick()
+    rig.robot.joints = {"position_rad": frozen_array([0.0, 0.0, 0.0])}
+    rig.station.causes = Cause.STOP_SETTLE
+    start_s = rig.clock.now_s()
+    with pytest.raises(HeldError):
+        rig.tick(ticks=1000)
+    assert rig.clock.now_s() - start_s == pytest.approx(5.0, abs=0.02)
+    assert drive.cuts == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(BusError("silent"), Cause.BUS), (MotorError("rebooted"), Cause.REBOOTED), (PortError("gone"), Cause.PORT)],
+)
+def test_an_error_of_the_robot_is_raised_and_holds_until_its_own_clear_event(error, cause):
+    rig = Rig(drive=Torque())
+    rig.tick()
+    rig.robot.error = error
+    rig.clock.wait()
+    with pytest.raises(type(error)):
+        rig.guard.read()
+    rig.robot.error = None
+    assert (rig.guard.mode, rig.guard.causes) == (Mode.HOLD, cause)
+    assert Reason.HOLD in rig.tick().reasons
+    if cause is Cause.BUS:
+        rig.guard.engage()
+    else:
+        with pytest.raises(HeldError):
+            rig.guard.engage()
+
+
+def test_a_tick_that_is_late_stops_and_one_that_comes_twice_changes_nothing():
+    rig = Rig()
+    rig.tick()
+    before = len(rig.robot.written)
+    first = rig.guard.write(GOOD)
+    second = rig.guard.write(Command(frozen_array([0.9, 0.0, 0.0])))
+    np.testing.assert_array_equal(second.position_rad, first.position_rad)
+    assert Reason.LATE in second.reasons
+    assert len(rig.robot.written) == before + 1
+    for _ in range(3):
+        rig.clock.wait()
+    assert Reason.HOLD not in rig.tick().reasons
+    for _ in range(4):
+        rig.clock.wait()
+    assert Reason.HOLD in rig.tick().reasons
+    assert rig.guard.causes is Cause.LATE
+
+
+def test_a_routine_uses_the_wide_box_and_hands_back_inside_the_narrow_one():
+    config = GuardConfig(
+        **BOX, routine_position_min_rad=-2.0, routine_position_max_rad=2.0, velocity_max_rad_s=10.0, acceleration_max_rad_s2=500.0
     )
-    tight, _ = guarded(tight_config)
-    for _ in range(10):
-        a = wide.write(Command(frozen_array(target))).position_rad
-        b = tight.write(Command(frozen_array(target))).position_rad
-        assert (np.abs(b) <= np.abs(a) + 1e-12).all()
+    rig = Rig(config)
+    rig.guard.engage(Mode.RESETTING)
+    np.testing.assert_allclose(rig.tick((-1.8, 1.8, 0.0), 60).position_rad, [-1.8, 1.8, 0.0])
+    rig.guard.engage()
+    applied = rig.tick((0.0, 0.0, 0.0), 100).position_rad
+    # Back inside at a degree a second.
+    np.testing.assert_allclose(applied[:2], [-1.8 + np.radians(1.0), 1.8 - np.radians(1.0)], atol=1e-3)
+
+
+def test_a_robot_that_is_not_sent_what_was_decided_is_cut():
+    drive = Torque()
+    rig = Rig(drive=drive)
+    rig.tick()
+    other = Command(frozen_array([0.3, 0.0, 0.0]))
+    rig.robot.write = lambda _command: other
+    with pytest.raises(HeldError, match="software error"):
+        rig.tick()
+    assert not drive.armed
+    rig.guard.clear()
+    with pytest.raises(RobotError, match="software error"):
+        rig.guard.arm()
+
+
+def test_a_fault_carries_the_ticks_before_it():
+    rig = Rig()
+    for tick in range(80):
+        rig.tick((0.01 * np.sin(tick), 0.0, 0.0))
+    rig.guard.trip(Cause.DISK)
+    fault = rig.guard.fault
+    assert fault is not None
+    assert (fault.causes, fault.mode, len(fault.records)) == (Cause.DISK, Mode.HOLD, TICKS_KEPT)
+    np.testing.assert_array_equal([r.emission_rad for r in fault.records], rig.robot.written[-TICKS_KEPT:])
+    assert "the disk is full" in str(fault)
+    rig.station.causes = Cause.DISK
+    with pytest.raises(HeldError) as caught:
+        rig.guard.engage()
+    assert caught.value.fault is rig.guard.fault
+
+
+def test_only_driving_modes_can_be_engaged():
+    with pytest.raises(UsageError, match="ACTIVE, RESETTING, TELEOP: got HOLD"):
+        Rig().guard.engage(Mode.HOLD)
+
+
+def test_closing_stops_the_robot():
+    rig = Rig()
+    rig.guard.close()
+    with pytest.raises(RobotError, match="closed"):
+        rig.robot.read()
 
 
 def test_motion_holds_the_target_for_a_policy_tick_and_reports_every_bus_tick():
-    guard, robot = guarded()
-    motion = MotionLoop(guard, InstantClock(robot, PERIOD_S), ticks=4)
-    start = guard.read()
+    rig = Rig(GuardConfig(**BOX, velocity_max_rad_s=10.0, acceleration_max_rad_s2=1e5))
+    motion = MotionLoop(rig.guard, rig.clock, ticks=4)
+    start = rig.guard.read()
     end, ticks = motion.advance(Command(frozen_array([0.35, 0.0, 0.0])), start)
     assert motion.policy_period_s == pytest.approx(0.04)
     assert [round(float(t.applied.position_rad[0]), 9) for t in ticks] == [0.1, 0.2, 0.3, 0.35]
     assert [bool(t.reasons & Reason.RATE) for t in ticks] == [True, True, True, False]
     np.testing.assert_allclose([t.state.joints.position_rad[0] for t in ticks], [0.0, 0.1, 0.2, 0.3])
     assert end.joints.position_rad[0] == 0.35
+    assert {t.mode for t in ticks} == {Mode.ACTIVE}
 
 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"position_min_rad": 2.0}, "below"),
+        ({"position_min_rad": 2.0}, "joint_0: position_min_rad 2.0 must be below position_max_rad 1.0"),
         ({"velocity_max_rad_s": 0.0}, "positive"),
         ({"velocity_max_rad_s": float("nan")}, "finite"),
+        ({"braking_rad_s2": 501.0}, "braking_rad_s2 501.0 must not be above acceleration_max_rad_s2 500.0"),
+        ({"routine_position_min_rad": -2.0}, "together"),
+        ({"routine_position_min_rad": -0.5, "routine_position_max_rad": 3.0}, "routine_position_min_rad -0.5"),
+        ({"rest_rad": 0.6}, "joint_1: rest_rad 0.6"),
+        ({"temperature_derate_c": 80.0}, "temperatures rise"),
+        ({"coupled": [{"joints": ["a", "a"], "min_rad": 0, "max_rad": 1}]}, "two different joints"),
+        ({"coupled": [{"joints": ["a", "b"], "min_rad": 1, "max_rad": 1}]}, "min_rad 1.0 must be below"),
         ({"low_pass_hz": 0.0}, "low_pass_hz"),
         ({"speed": 1.0}, "speed"),
     ],
@@ -178,6 +379,18 @@ def test_senseless_limits_are_refused(changes, named):
         GuardConfig.model_validate({**CONFIG.model_dump(), **changes})
 
 
-def test_a_list_of_limits_must_fit_the_robot():
-    with pytest.raises(UsageError, match=r"guard\.position_max_rad has 3 values: this robot has 5 joints"):
-        GuardedRobot(InstantRobot(5), CONFIG, PERIOD_S)
+def test_limits_must_fit_the_robot():
+    robot = InstantRobot(4)
+    with pytest.raises(UsageError, match=r"guard\.position_max_rad has no value for joint_3: name every joint"):
+        GuardedRobot(robot, CONFIG, PERIOD_S, now_s=lambda: 0.0)
+    with pytest.raises(UsageError, match=r"names joint_2, which this robot does not have: the nearest of its joints is joint_[01]"):
+        GuardedRobot(InstantRobot(2), CONFIG, PERIOD_S, now_s=lambda: 0.0)
+    pair = {"joints": ("x", "y"), "min_rad": 0, "max_rad": 1}
+    coupled = GuardConfig.model_validate({**CONFIG.model_dump(), "position_max_rad": 1.0, "coupled": (pair,)})
+    with pytest.raises(UsageError, match=r"guard\.coupled names x"):
+        GuardedRobot(robot, coupled, PERIOD_S, now_s=lambda: 0.0)
+    slow = CONFIG.model_copy(update={"acceleration_max_rad_s2": 1.0, "position_max_rad": 1.0})
+    with pytest.raises(UsageError, match=r"joint_0 would brake from velocity_max_rad_s 10 for 10\.0 s"):
+        GuardedRobot(robot, slow, PERIOD_S, now_s=lambda: 0.0)
+    with pytest.raises(UsageError, match="period must be positive"):
+        GuardedRobot(InstantRobot(3), CONFIG, 0.0, now_s=lambda: 0.0)

@@ -136,7 +136,7 @@ def test_actions_that_are_not_finite_are_rejected_and_then_held_and_the_episode_
 
 
 def test_what_the_guard_changed_is_what_the_observation_says_was_applied():
-    slow = GuardConfig(position_min_rad=0.9, position_max_rad=3.1, velocity_max_rad_s=5.0)
+    slow = GuardConfig(position_min_rad=0.9, position_max_rad=3.1, velocity_max_rad_s=5.0, acceleration_max_rad_s2=1e5)
     env = walking_env(guard=slow)
     env.reset(seed=0)
     result = env.advance(np.ones(8, np.float32))

@@ -8,16 +8,17 @@ from training.env import RobotEnv
 from training.tasks import WalkConfig, WalkTask
 from training.tasks.walk import WalkMemory
 
-GUARD = GuardConfig(position_min_rad=0.9, position_max_rad=3.1, velocity_max_rad_s=100.0)
+GUARD = GuardConfig(position_min_rad=0.9, position_max_rad=3.1, velocity_max_rad_s=100.0, acceleration_max_rad_s2=1e5, interpolate=False)
 
 
 def walking_env(limit: int = 50, guard: GuardConfig = GUARD, **task: float) -> RobotEnv[WalkMemory]:
     """Build the environment over an `InstantRobot` of 8 joints at 100 Hz, policy at 50 Hz."""
     robot = InstantRobot(8, 2.0)
-    guarded = GuardedRobot(robot, guard, 0.01)
+    clock = InstantClock(robot, 0.01)
+    guarded = GuardedRobot(robot, guard, 0.01, now_s=clock.now_s)
 
     def reset(rng: object) -> None:
         robot.reset(rng, centre_rad=2.0)
-        guarded.reseed()
+        guarded.engage()
 
-    return RobotEnv(MotionLoop(guarded, InstantClock(robot, 0.01), 2), WalkTask(WalkConfig(**task), 0.02), reset, guarded.close, limit)
+    return RobotEnv(MotionLoop(guarded, clock, 2), WalkTask(WalkConfig(**task), 0.02), reset, guarded.close, limit)

@@ -92,7 +92,7 @@ class WalkTask:
         newest = self._frame(state, memory.heading_rad)
         tracked = _tracked(state)
         memory_next = WalkMemory(legs, newest, memory.heading_rad, tracked.position_world_m)
-        outcome = self._outcome(memory, memory_next, ticks, state)
+        outcome = self._outcome(memory, memory_next, ticks, state, _intervention(action, applied_action))
         return Step(applied_action, outcome, self._observation(newest, memory.newest, legs), memory_next)
 
     def _smoothed(self, action: FloatArray, memory: WalkMemory) -> FloatArray:
@@ -107,7 +107,7 @@ class WalkTask:
         weight = self.config.action_smoothing
         return (legs - (1.0 - weight) * memory.legs) / weight, legs
 
-    def _outcome(self, before: WalkMemory, after: WalkMemory, ticks: Sequence[BusTick], state: RobotState) -> Outcome:
+    def _outcome(self, before: WalkMemory, after: WalkMemory, ticks: Sequence[BusTick], state: RobotState, intervention: float) -> Outcome:
         config = self.config
         (x, y, _), (x_before, y_before, _) = after.position_world_m.tolist(), before.position_world_m.tolist()
         vx, vy = (x - x_before) / self._period_s, (y - y_before) / self._period_s
@@ -123,6 +123,7 @@ class WalkTask:
             - config.sideways_weight * abs(sideways)
             - config.tilt_weight_per_rad * (abs(roll) + abs(pitch))
             - config.heading_weight_per_rad * abs(yaw)
+            - config.intervention_weight * intervention
             - config.fall_penalty * terminated
         )
         return Outcome(reward, terminated, speed)
@@ -168,6 +169,17 @@ def _roll_pitch_yaw(imu: ImuState) -> tuple[float, float, float]:
     # Plain floats here and below: a NumPy operation on so few numbers costs 1 us, and an environment step has 75 us beside its physics.
     (xx, _, _), (yx, _, _), (zx, zy, zz) = imu.rotation_base_to_world.tolist()
     return math.atan2(zy, zz), -math.asin(min(1.0, max(-1.0, zx))), math.atan2(yx, xx)
+
+
+def _intervention(action: FloatArray, applied: FloatArray) -> float:
+    """Return the mean square of what the guard's hard stages changed, shapes (a,); 0 where it changed nothing.
+
+    The critic learns on the proposed action: without a price, actions that the guard ignores would all look equally good
+    (arXiv 2510.18082).
+    """
+    if applied is action or not np.isfinite(action).all():
+        return 0.0
+    return float(np.square(applied - np.minimum(np.maximum(action, -1.0), 1.0)).mean())
 
 
 def _mean_power_w(ticks: Sequence[BusTick], state: RobotState, torque_nm_per_a: float) -> float:

@@ -31,6 +31,9 @@ class WalkSettings(BaseModel):
     sideways_weight: float = Field(default=0.3, ge=0.0)
     tilt_weight_per_rad: float = Field(default=0.2, ge=0.0)
     heading_weight_per_rad: float = Field(default=0.2, ge=0.0)
+    intervention_weight: float = Field(
+        default=0.1, ge=0.0, description="On the mean square of what hard stages of the guard changed, in action units."
+    )
     fall_penalty: float = Field(default=5.0, ge=0.0)
     fall_upright: float = Field(
         default=0.85,

@@ -1,0 +1,318 @@
+"""`./run bench soak`: millions of random and adversarial actions through the guard of every robot, and what came out of it.
+
+Judged are the targets that the robot was sent: inside of the box, within velocity and acceleration (and the pulses that they are rounded
+to). Between the attacks slow commands must come through, or a frozen guard would pass. Measured joints are those of a second-order plant
+and are reported apart: no guard can promise them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from pydantic import JsonValue
+
+from benchmarks.report import Report
+from fetlock.guarding import capability, read_limits
+from robot.clock import monotonic_s
+from robot.description import load_description
+from robot.dynamixel.units import POSITION_RAD
+from robot.errors import UsageError
+from robot.types import Command, FloatArray, JointState, RobotState, frozen_array
+from safety import GuardConfig, GuardedRobot, Mode, Reason
+from safety.limits import Limits
+from sim import MinitaurConfig, joint_names
+
+_H = 0.01
+_CHUNK = 10_000
+# Bus ticks that one source of actions drives, and then those of slow commands that must come through.
+_BURST, _SETTLE, _PROBE = 4000, 100, 20
+# Natural frequency and damping of a position servo's loop on a light leg, rad/s: it overshoots by a tenth.
+_NATURAL_RAD_S, _DAMPING = 60.0, 0.6
+# Its free motion over a tick, exactly: from x'' = -w^2 x - 2 d w x', with the damped frequency w sqrt(1 - d^2).
+_DAMPED = _NATURAL_RAD_S * math.sqrt(1.0 - _DAMPING**2)
+_DECAY, _ANGLE = math.exp(-_DAMPING * _NATURAL_RAD_S * _H), _DAMPED * _H
+_SKEW = _DAMPING * _NATURAL_RAD_S / _DAMPED * math.sin(_ANGLE)
+_FREE = _DECAY * np.array(
+    [[math.cos(_ANGLE) + _SKEW, math.sin(_ANGLE) / _DAMPED], [-(_NATURAL_RAD_S**2) / _DAMPED * math.sin(_ANGLE), math.cos(_ANGLE) - _SKEW]]
+)
+# Bus ticks of a policy tick.
+_RAMP = 4
+_ROBOTS = ("minitaur", "kitty", "claw")
+# Far above the rounding of sums, far below a pulse.
+_SLACK = 1e-6
+
+
+class Plant:
+    """Implements Robot: joints that follow their targets as a servo does, and never stop at a limit."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.joint_names = names
+        self.time_s = 0.0
+        self.position = np.zeros(len(names))
+        self.velocity = np.zeros(len(names))
+        self._target = self.position
+
+    def read(self) -> RobotState:
+        position, velocity = frozen_array(self.position), frozen_array(self.velocity)
+        return RobotState(JointState(self.time_s, position, velocity, frozen_array(np.zeros(len(self.joint_names)))))
+
+    def write(self, command: Command) -> Command:
+        self._target = command.position_rad
+        return command
+
+    def stop(self) -> None:
+        self._target = self.position
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+    def now_s(self) -> float:
+        """Return its time, s."""
+        return self.time_s
+
+    def wait(self) -> None:
+        """Let a bus tick pass."""
+        self.time_s += _H
+        off, speed = self.position - self._target, self.velocity
+        self.position = self._target + _FREE[0, 0] * off + _FREE[0, 1] * speed
+        self.velocity = _FREE[1, 0] * off + _FREE[1, 1] * speed
+
+
+@dataclass
+class Tally:
+    """What one robot's run counted. Worst values are shares of the limits: 1 is the limit itself."""
+
+    actions: int = 0
+    position: int = 0
+    velocity: int = 0
+    acceleration: int = 0
+    not_finite: int = 0
+    probes: int = 0
+    probes_lost: int = 0
+    holds: int = 0
+    changed: int = 0
+    worst_velocity: float = 0.0
+    worst_acceleration: float = 0.0
+    measured_velocity: float = 0.0
+    measured_outside_rad: float = 0.0
+    moved_rad: float = 0.0
+
+    @property
+    def violations(self) -> int:
+        """Of all kinds."""
+        return self.position + self.velocity + self.acceleration + self.not_finite + self.probes_lost
+
+
+Source = Callable[[np.random.Generator, Limits, FloatArray], FloatArray]
+
+
+def _uniform(rng: np.random.Generator, limits: Limits, _: FloatArray) -> FloatArray:
+    return rng.uniform(limits.position_min_rad, limits.position_max_rad)
+
+
+def _wide(rng: np.random.Generator, limits: Limits, _: FloatArray) -> FloatArray:
+    return rng.normal(0.0, 10.0 ** rng.uniform(-3.0, 6.0), len(limits.position_min_rad))
+
+
+def _bang(rng: np.random.Generator, limits: Limits, _: FloatArray) -> FloatArray:
+    return np.where(rng.random(len(limits.position_min_rad)) < 0.5, limits.position_min_rad, limits.position_max_rad)
+
+
+def _edge(rng: np.random.Generator, limits: Limits, _: FloatArray) -> FloatArray:
+    return _bang(rng, limits, _) + rng.normal(0.0, 1e-3, len(limits.position_min_rad))
+
+
+def _opposite(rng: np.random.Generator, limits: Limits, now: FloatArray) -> FloatArray:
+    """Away from where the robot is, as far as it goes."""
+    middle = 0.5 * (limits.position_min_rad + limits.position_max_rad)
+    return np.where(now > middle, limits.position_min_rad, limits.position_max_rad) * (1.0 + rng.normal(0.0, 1e-6))
+
+
+def _shiver(rng: np.random.Generator, limits: Limits, now: FloatArray) -> FloatArray:
+    """Just beyond what velocity and acceleration allow."""
+    step = (limits.velocity_max_rad_s * _H) * rng.choice((-1.0, 1.0), len(now)) * rng.uniform(0.9, 1.1)
+    return now + step
+
+
+def _spoilt(rng: np.random.Generator, limits: Limits, now: FloatArray) -> FloatArray:
+    """Any bits: denormals, infinities, numbers that are none."""
+    bits = rng.integers(0, 2**64, len(now), dtype=np.uint64)
+    return np.where(rng.random() < 0.5, bits.view(np.float64), _uniform(rng, limits, now))
+
+
+_SOURCES: tuple[Source, ...] = (_uniform, _wide, _bang, _edge, _opposite, _shiver, _spoilt)
+
+
+def main(argv: Sequence[str]) -> Report:
+    """Run every robot; 10^6 actions of one take about three minutes."""
+    parser = argparse.ArgumentParser(prog="bench soak", description=__doc__)
+    parser.add_argument("--actions", type=float, default=1e7, help="of each robot (1e7)")
+    parser.add_argument("--robots", nargs="+", default=list(_ROBOTS), choices=_ROBOTS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2, help="processes (2)")
+    options = parser.parse_args(list(argv))
+    if not 1 <= options.actions <= 1e10:
+        raise UsageError(f"--actions {options.actions:g}: give 1 to 1e10")
+    start_s = monotonic_s()
+    # Halves of a robot's actions are runs of their own, each of its own seed: two cores share the work evenly.
+    parts = [(robot, options.seed * 1000 + part) for robot in options.robots for part in range(2)]
+    with ProcessPoolExecutor(options.workers) as pool:
+        tallies = list(pool.map(partial(_soak, actions=int(options.actions) // 2), *zip(*parts, strict=True)))
+    details: dict[str, JsonValue] = {}
+    wrong = 0
+    for robot in options.robots:
+        rows = [tally for (name, _), tally in zip(parts, tallies, strict=True) if name == robot]
+        details[robot] = _row(rows)
+        wrong += sum(tally.violations for tally in rows)
+        print(f"{robot}: {details[robot]}", flush=True)
+    details["seconds"] = round(monotonic_s() - start_s, 1)
+    return Report("soak", float(wrong), None, 0.0, "violations", [options.seed], details)
+
+
+def _row(parts: list[Tally]) -> dict[str, JsonValue]:
+    def total(name: str) -> int:
+        return sum(getattr(part, name) for part in parts)
+
+    actions = total("actions")
+    counts: dict[str, JsonValue] = {
+        name: total(name)
+        for name in ("actions", "position", "velocity", "acceleration", "not_finite", "probes", "probes_lost", "holds", "changed")
+    }
+
+    def most(name: str) -> float:
+        return round(max(float(getattr(part, name)) for part in parts), 6)
+
+    return {
+        **counts,
+        # Rule of three: no event in n trials bounds its probability by 3 / n at 95%.
+        "bound at 95%": 3.0 / actions if not sum(part.violations for part in parts) else None,
+        "largest velocity over its limit": most("worst_velocity"),
+        "largest acceleration over its limit": most("worst_acceleration"),
+        "largest measured velocity over the limit": most("measured_velocity"),
+        "measured outside of the box, rad": most("measured_outside_rad"),
+        "way of the targets, rad": round(sum(part.moved_rad for part in parts)),
+    }
+
+
+def _guard(robot: str) -> tuple[GuardedRobot, Plant, Limits]:
+    config = GuardConfig.model_validate(read_limits(robot))
+    # The plant is no servo of this robot: how far it lags says nothing.
+    config = config.model_copy(update={"tracking_error_max_rad": None})
+    servos = robot != "minitaur"
+    description = load_description(robot) if servos else None
+    names = joint_names(MinitaurConfig()) if description is None else description.joint_names
+    limits = config.limits(names)
+    plant = Plant(names)
+    plant.position = 0.5 * (limits.position_min_rad + limits.position_max_rad)
+    guard = GuardedRobot(
+        plant,
+        config,
+        _H,
+        now_s=plant.now_s,
+        ramp_ticks=_RAMP,
+        capability=None if description is None else capability(description),
+        pulse_rad=POSITION_RAD if servos else None,
+    )
+    return guard, plant, limits
+
+
+class Run:
+    """One robot under attack, and the judgement of what it was sent."""
+
+    def __init__(self, robot: str, seed: int) -> None:
+        self.tally = Tally()
+        self._guard, self._plant, self._limits = _guard(robot)
+        self._rng = np.random.default_rng(seed)
+        self._pulse = POSITION_RAD if robot != "minitaur" else 0.0
+        self._middle = 0.5 * (self._limits.position_min_rad + self._limits.position_max_rad)
+        self._sent: list[FloatArray] = []
+        self._begin()
+
+    def burst(self) -> None:
+        """Attack from one source, then see whether slow commands come through."""
+        source = _SOURCES[int(self._rng.integers(len(_SOURCES)))]
+        every = int(self._rng.choice((1, 1, 1, 2, 4)))
+        command = self._middle
+        for tick in range(_BURST):
+            if tick % every == 0:
+                self.tally.actions += 1
+                command = source(self._rng, self._limits, self._plant.position)
+            self._tick(command)
+            if self._guard.mode is not Mode.ACTIVE:
+                self._leave_hold()
+                break
+        self._probe()
+        if len(self._sent) >= _CHUNK:
+            self.judge()
+
+    def judge(self) -> None:
+        """Count what broke a limit since the last time, and go on from the last two targets."""
+        _judge(np.array(self._sent), self._limits, self._pulse, self.tally)
+        self._sent = self._sent[-2:]
+
+    def _begin(self) -> None:
+        """Let a policy drive from the measured pose; that this is no step of the targets is the guard's promise."""
+        self._guard.engage()
+        self._sent = [self._plant.position] * 2
+
+    def _leave_hold(self) -> None:
+        self.tally.holds += 1
+        for _ in range(_SETTLE):
+            self._tick(self._middle)
+        self.judge()
+        self._begin()
+
+    def _probe(self) -> None:
+        for _ in range(_SETTLE):
+            self._tick(self._middle)
+        reach = 0.02 * (self._limits.position_max_rad - self._limits.position_min_rad)
+        for tick in range(_PROBE):
+            # Commands as slow as these reach the robot one straight line later.
+            wanted = self._middle + reach * np.sin(2.0 * np.pi * tick / _PROBE)
+            self.tally.probes += 1
+            for _ in range(_RAMP):
+                emission = self._tick(wanted)
+            self.tally.probes_lost += bool(np.abs(emission - wanted).max() > self._pulse + _SLACK)
+
+    def _tick(self, target: FloatArray) -> FloatArray:
+        applied = self._guard.write(Command(frozen_array(target)))
+        self._sent.append(applied.position_rad)
+        self.tally.changed += bool(applied.reasons & ~Reason.INTERPOLATED)
+        plant, tally, limits = self._plant, self.tally, self._limits
+        plant.wait()
+        self._guard.read()
+        outside = np.maximum(plant.position - limits.position_max_rad, limits.position_min_rad - plant.position).max()
+        tally.measured_outside_rad = max(tally.measured_outside_rad, float(outside))
+        tally.measured_velocity = max(tally.measured_velocity, float((np.abs(plant.velocity) / limits.velocity_max_rad_s).max()))
+        return applied.position_rad
+
+
+def _soak(robot: str, seed: int, actions: int) -> Tally:
+    """Drive one guard until it was given so many actions."""
+    run = Run(robot, seed)
+    while run.tally.actions < actions:
+        run.burst()
+    run.judge()
+    return run.tally
+
+
+def _judge(sent: FloatArray, limits: Limits, pulse: float, tally: Tally) -> None:
+    """Count what broke a limit; the first two rows were judged before."""
+    tally.not_finite += int((~np.isfinite(sent[2:])).sum())
+    inside = (sent >= limits.position_min_rad) & (sent <= limits.position_max_rad)
+    tally.position += int((~inside[2:]).sum())
+    velocity = np.diff(sent, axis=0) / _H
+    top = limits.velocity_max_rad_s + (pulse + _SLACK) / _H
+    change = np.abs(np.diff(velocity, axis=0))
+    most = limits.acceleration_max_rad_s2 * _H + 2.0 * (pulse + _SLACK) / _H
+    tally.velocity += int((np.abs(velocity[1:]) > top).sum())
+    tally.acceleration += int((change > most).sum())
+    tally.worst_velocity = max(tally.worst_velocity, float((np.abs(velocity) / top).max()))
+    tally.worst_acceleration = max(tally.worst_acceleration, float((change / most).max(initial=0.0)))
+    tally.moved_rad += float(np.abs(np.diff(sent, axis=0)).sum())

@@ -1,0 +1,120 @@
+"""Puts a guard before a robot: its limits by name, what its motors can do, its pulses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from fetlock import document
+from fetlock.machines import AnyRobotConfig, EmulatedConfig, HardwareConfig, description_of
+from robot.description import NEWEST_FIRMWARE, RobotDescription
+from robot.dynamixel.tables import control_table
+from robot.dynamixel.units import POSITION_RAD
+from robot.errors import UsageError
+from robot.protocols import Robot
+from robot.types import frozen_array
+from safety import Capability, GuardConfig, GuardedRobot
+from safety.guard import Drive, Outside
+from sim import MinitaurConfig, describe
+
+LIMITS = Path(__file__).resolve().parent.parent / "configs" / "limits"
+# The stock motors of the Minitaur have no load at 16 V / 0.0954 V s/rad, and turn without end (docs/robots.md).
+_STOCK_NO_LOAD_RAD_S = 16.0 / 0.0954
+
+
+def read_limits(name: str) -> dict[str, JsonValue]:
+    """Read limits by their name in `configs/limits/`, or from a file.
+
+    Raises:
+        UsageError: If there are none.
+    """
+    path = Path(name) if Path(name).suffix in (".yaml", ".yml") else LIMITS / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in LIMITS.glob("*.yaml")))
+        raise UsageError(f"there are no limits {path}: choose {known}, or give a .yaml file")
+    return document.read(path)
+
+
+def describe_servos(robot: AnyRobotConfig) -> RobotDescription | None:
+    """Return the description of a robot on servos; None for the Minitaur with its stock motors."""
+    if isinstance(robot, MinitaurConfig):
+        return None
+    return description_of(robot) if isinstance(robot, EmulatedConfig | HardwareConfig) else describe(robot)
+
+
+def capability_of(robot: AnyRobotConfig) -> Capability | None:
+    """Return what the motors of a robot can do; None for stock motors, which have no registers to ask."""
+    description = describe_servos(robot)
+    return None if description is None else capability(description)
+
+
+def capability(description: RobotDescription) -> Capability:
+    """Return what the motors of a description can do: its mechanics, and the tables of their models."""
+    tables = [control_table(joint.model, NEWEST_FIRMWARE) for joint in description.joints]
+    return Capability(
+        position_min_rad=frozen_array([joint.lower_rad for joint in description.joints]),
+        position_max_rad=frozen_array([joint.upper_rad for joint in description.joints]),
+        velocity_max_rad_s=frozen_array([table.motor.no_load_rpm * 2.0 * math.pi / 60.0 for table in tables]),
+        current_max_a=frozen_array([table.motor.stall_current_a for table in tables]),
+        temperature_max_c=frozen_array([table["temperature_limit"].initial or 0 for table in tables]),
+    )
+
+
+def require_able(robot: AnyRobotConfig, config: GuardConfig, joint_names: Sequence[str], where: str) -> None:
+    """Refuse limits that do not fit a robot, or are wider than what its motors can do.
+
+    Raises:
+        UsageError: With every one of them.
+    """
+    if isinstance(robot, MinitaurConfig):
+        fastest = float(config.limits(joint_names).velocity_max_rad_s.max())
+        if fastest > _STOCK_NO_LOAD_RAD_S:
+            raise UsageError(
+                f"{where}: guard.velocity_max_rad_s {fastest:g} is more than the motors turn, {_STOCK_NO_LOAD_RAD_S:.0f} rad/s: lower it"
+            )
+        return
+    able = capability_of(robot)
+    complaints = [] if able is None else able.complaints(config, joint_names)
+    if complaints:
+        more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+        raise UsageError(f"{where}: guard: {complaints[0]}{more}: narrow the limit, or correct the robot's description")
+
+
+def guarded(
+    robot: Robot,
+    machine: AnyRobotConfig,
+    config: GuardConfig,
+    *,
+    bus_hz: float,
+    control_hz: float,
+    now_s: Callable[[], float],
+    drive: Drive | None = None,
+    outside: Sequence[Outside] = (),
+) -> GuardedRobot:
+    """Put a guard before a robot.
+
+    Args:
+        robot: Nobody else may hold it.
+        machine: Its configuration.
+        config: Limits.
+        bus_hz: Ticks of the guard, 1/s.
+        control_hz: Commands, 1/s.
+        now_s: Its clock, s.
+        drive: Its torque; None where that has no switch.
+        outside: Reasons to stop from outside.
+    """
+    servos = describe_servos(machine) is not None
+    return GuardedRobot(
+        robot,
+        config,
+        1.0 / bus_hz,
+        now_s=now_s,
+        ramp_ticks=round(bus_hz / control_hz),
+        drive=drive,
+        capability=capability_of(machine),
+        pulse_rad=POSITION_RAD if servos else None,
+        outside=outside,
+    )

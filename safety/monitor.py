@@ -1,0 +1,175 @@
+"""What is watched at every bus tick: pure functions of state, memory and limits that name causes to stop."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from robot.types import FloatArray, JointState, RobotState
+from safety.limits import GuardConfig, Limits
+from safety.modes import Cause
+from safety.types import Mode
+
+# No motor turns half a turn within a bus tick: at 100 Hz that would be 3,000 rev/min.
+_JUMP_RAD = math.pi
+# An encoder that shows the same count while its target goes this far is stuck: forty times the play of the gears (15 arcmin, e-manual).
+_STUCK_RAD = 0.2
+# A fault of an encoder is to be seen within 200 ms; that it stood still for so long is half of it, s.
+_STUCK_S = 0.1
+# A motor that starts draws the supply down for some tenths of a second.
+_BATTERY_S = 1.0
+# Current beyond the limit slows a joint, to a standstill at this multiple: stall currents pass for less than the heat of a second counts.
+_CURRENT_STANDSTILL = 1.5
+
+
+_NOTHING = np.empty(0)
+
+
+class MonitorMemory(NamedTuple):
+    """What the monitor remembers. Arrays have shape (n,).
+
+    Attributes:
+        position_rad: Measured before; empty: nothing yet.
+        applied_rad: Sent before.
+        far_s: How long each joint has been too far from its target.
+        still_s: How long each encoder has shown one value.
+        path_rad: How far each target has gone since.
+        low_s: How long the supply has been too low.
+        frame_stamp_s: Of the newest camera frame.
+        frame_hash: Of its content.
+        frozen_s: How long the content has not changed.
+    """
+
+    position_rad: FloatArray = _NOTHING
+    applied_rad: FloatArray = _NOTHING
+    far_s: FloatArray = _NOTHING
+    still_s: FloatArray = _NOTHING
+    path_rad: FloatArray = _NOTHING
+    low_s: float = 0.0
+    frame_stamp_s: float = -math.inf
+    frame_hash: int = 0
+    frozen_s: float = 0.0
+
+
+def watch(
+    state: RobotState, applied_rad: FloatArray, mode: Mode, memory: MonitorMemory, config: GuardConfig, limits: Limits, h: float
+) -> tuple[Cause, MonitorMemory]:
+    """Look at a state.
+
+    Args:
+        state: Just measured.
+        applied_rad: Shape (n,): the newest emission.
+        mode: Of the guard.
+        memory: Of the tick before.
+        config: What is watched, and how closely.
+        limits: Of the robot.
+        h: Length of a bus tick, s.
+
+    Returns:
+        The causes that hold now, and the memory for the next tick.
+    """
+    joints = state.joints
+    if len(memory.position_rad) != len(joints.position_rad):
+        memory = _begun(memory, joints, applied_rad)
+    causes, memory = _encoders(joints, applied_rad, memory, limits, config, h)
+    causes |= _motors(joints, config)
+    causes |= _body(state, mode, config)
+    causes |= _camera_age(state, config)
+    low_s = memory.low_s + h if _empty(state, config) else 0.0
+    memory = memory._replace(low_s=low_s)
+    if low_s >= _BATTERY_S:
+        causes |= Cause.BATTERY
+    if config.camera_frozen_s is not None and state.frame is not None:
+        memory = _frozen(state, memory)
+        causes |= Cause.CAMERA if memory.frozen_s >= config.camera_frozen_s else Cause.NONE
+    return causes, memory
+
+
+def _begun(memory: MonitorMemory, joints: JointState, applied_rad: FloatArray) -> MonitorMemory:
+    zeros = np.zeros_like(joints.position_rad)
+    return memory._replace(position_rad=joints.position_rad, applied_rad=applied_rad, far_s=zeros, still_s=zeros, path_rad=zeros)
+
+
+def _encoders(
+    joints: JointState, applied_rad: FloatArray, memory: MonitorMemory, limits: Limits, config: GuardConfig, h: float
+) -> tuple[Cause, MonitorMemory]:
+    """Compare what joints show with what they were told."""
+    position = joints.position_rad
+    causes = Cause.NONE
+    moved = position != memory.position_rad
+    if (np.abs(position - memory.position_rad) > _JUMP_RAD).any():
+        causes |= Cause.JUMPED
+    far_s = np.where(np.abs(applied_rad - position) > limits.tracking_error_max_rad, memory.far_s + h, 0.0)
+    # Half a tick of slack: sums of h are not exact.
+    if (far_s > config.tracking_time_s - 0.5 * h).any():
+        causes |= Cause.BLOCKED
+    still_s = np.where(moved, 0.0, memory.still_s + h)
+    path = np.where(moved, 0.0, memory.path_rad + np.abs(applied_rad - memory.applied_rad))
+    if ((still_s > _STUCK_S - 0.5 * h) & (path > _STUCK_RAD)).any():
+        causes |= Cause.STUCK
+    return causes, memory._replace(position_rad=position, applied_rad=applied_rad, far_s=far_s, still_s=still_s, path_rad=path)
+
+
+def _motors(joints: JointState, config: GuardConfig) -> Cause:
+    """Look at what motors say of themselves."""
+    causes = Cause.NONE
+    if joints.hardware_error is not None and any(joints.hardware_error):
+        causes |= Cause.MOTOR
+    # A temperature that has not been asked for yet is NaN, and compares as not too hot.
+    if joints.temperature_c is not None and (joints.temperature_c >= config.temperature_max_c).any():
+        causes |= Cause.HOT
+    return causes
+
+
+def _body(state: RobotState, mode: Mode, config: GuardConfig) -> Cause:
+    """Look at the base and at what measures it."""
+    causes = Cause.NONE
+    imu = state.imu
+    # A routine may right a robot that has fallen; it is judged by its own checks.
+    if imu is not None and config.tilt_max_rad is not None and mode is not Mode.RESETTING:
+        cosine = float(imu.rotation_base_to_world[2, 2])
+        causes |= Cause.TILTED if cosine < math.cos(config.tilt_max_rad) else Cause.NONE
+    for sensor in (imu, state.tracked_base, state.tracked_object):
+        if sensor is not None and sensor.age_s > config.sensor_age_max_s:
+            causes |= Cause.STALE
+    return causes
+
+
+def _camera_age(state: RobotState, config: GuardConfig) -> Cause:
+    if state.frame is None or config.camera_age_max_s is None:
+        return Cause.NONE
+    return Cause.CAMERA if state.joints.stamp_s - state.frame.stamp_s > config.camera_age_max_s else Cause.NONE
+
+
+def _frozen(state: RobotState, memory: MonitorMemory) -> MonitorMemory:
+    """Count how long new frames have had the content of the one before; a camera's noise makes no two alike."""
+    frame = state.frame
+    if frame is None or frame.stamp_s == memory.frame_stamp_s:
+        return memory
+    content = hash(frame.image.tobytes())
+    same = content == memory.frame_hash and math.isfinite(memory.frame_stamp_s)
+    frozen_s = memory.frozen_s + frame.stamp_s - memory.frame_stamp_s if same else 0.0
+    return memory._replace(frame_stamp_s=frame.stamp_s, frame_hash=content, frozen_s=frozen_s)
+
+
+def _empty(state: RobotState, config: GuardConfig) -> bool:
+    return state.voltage_v is not None and config.voltage_min_v is not None and state.voltage_v < config.voltage_min_v
+
+
+def derating(joints: JointState, config: GuardConfig, limits: Limits) -> FloatArray:
+    """Return the share of its speed that each joint may use, shape (n,): all of it while cool, none at the greatest heat or current.
+
+    100% below `temperature_derate_c`, linear to 0 at `temperature_max_c`; the same from `current_max_a` to 1.5 times it.
+    """
+    share = np.ones_like(joints.position_rad)
+    if joints.temperature_c is not None:
+        heat = (config.temperature_max_c - joints.temperature_c) / (config.temperature_max_c - config.temperature_derate_c)
+        share = np.fmin(share, heat)
+    if joints.current_a is not None:
+        top = _CURRENT_STANDSTILL * limits.current_max_a
+        # Where no current is watched, the limit is infinite and the share not a number.
+        with np.errstate(invalid="ignore"):
+            share = np.fmin(share, (top - np.abs(joints.current_a)) / (top - limits.current_max_a))
+    return np.fmin(np.fmax(share, 0.0), 1.0)
