@@ -131,12 +131,13 @@ def _edge(rng: np.random.Generator, limits: Limits, _: FloatArray) -> FloatArray
 def _opposite(rng: np.random.Generator, limits: Limits, now: FloatArray) -> FloatArray:
     """Away from where the robot is, as far as it goes."""
     middle = 0.5 * (limits.position_min_rad + limits.position_max_rad)
-    return np.where(now > middle, limits.position_min_rad, limits.position_max_rad) * (1.0 + rng.normal(0.0, 1e-6))
+    far: FloatArray = np.where(now > middle, limits.position_min_rad, limits.position_max_rad)
+    return far * (1.0 + rng.normal(0.0, 1e-6))
 
 
 def _shiver(rng: np.random.Generator, limits: Limits, now: FloatArray) -> FloatArray:
     """Just beyond what velocity and acceleration allow."""
-    step = (limits.velocity_max_rad_s * _H) * rng.choice((-1.0, 1.0), len(now)) * rng.uniform(0.9, 1.1)
+    step: FloatArray = limits.velocity_max_rad_s * (_H * rng.choice((-1.0, 1.0), len(now)) * rng.uniform(0.9, 1.1))
     return now + step
 
 

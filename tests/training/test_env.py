@@ -239,3 +239,21 @@ def test_ticks_in_hold_and_rejected_actions_are_never_trained_on_and_a_time_limi
 def test_an_empty_replay_cannot_be_sampled():
     with pytest.raises(UsageError, match="empty"):
         Replay(5, 2, 10).sample(4, 1, torch.Generator())
+
+
+def test_what_hard_stages_change_costs_and_what_they_let_pass_does_not():
+    free, priced = (walking_env(intervention_weight=weight) for weight in (0.0, 0.5))
+    for env in (free, priced):
+        env.reset(seed=0)
+    gentle = np.full(8, 0.02, np.float32)
+    assert free.advance(gentle).reward == priced.advance(gentle).reward
+    slow = GuardConfig(position_min_rad=0.9, position_max_rad=3.1, velocity_max_rad_s=2.0, acceleration_max_rad_s2=1e5)
+    rewards = []
+    for weight in (0.0, 0.5):
+        env = walking_env(guard=slow, intervention_weight=weight)
+        env.reset(seed=0)
+        result = env.advance(np.ones(8, np.float32))
+        rewards.append(result.reward)
+        change = np.square(result.applied_action - 1.0).mean()
+    assert change > 0.01
+    assert rewards[0] - rewards[1] == pytest.approx(0.5 * change)
