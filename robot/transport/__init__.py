@@ -2,8 +2,8 @@
 
 from robot.transport.counters import Counters
 from robot.transport.latest import Latest
-from robot.transport.memory import Block, alive, sweep
+from robot.transport.memory import Block, alive, find, lock_holder, sweep
 from robot.transport.ring import OverrunError, Ring
 from robot.transport.standing import StandingBlock
 
-__all__ = ["Block", "Counters", "Latest", "OverrunError", "Ring", "StandingBlock", "alive", "sweep"]
+__all__ = ["Block", "Counters", "Latest", "OverrunError", "Ring", "StandingBlock", "alive", "find", "lock_holder", "sweep"]
