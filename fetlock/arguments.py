@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from fetlock.flags import nearest
 from robot.errors import UsageError
 
 
@@ -62,6 +61,9 @@ class VerbParser(argparse.ArgumentParser):
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
             return f"unexpected argument {word!r}"
+        # Needed for an error alone: `fetlock stop` must not wait for what reads configurations.
+        from fetlock.flags import nearest
+
         close = nearest(word.partition("=")[0], [name for name in self._option_string_actions if name.startswith("--")])
         return f"unknown option {word}" + (f", the nearest is {close}" if close else "")
 

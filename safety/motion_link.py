@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot.errors import FetlockError, StaleError, UsageError
-from robot.transport import Block, Counters, Latest, Ring
+from robot.transport import Block, Counters, Latest, Ring, find, lock_holder
 from safety.motion_records import ABOUT, STATUS, command_dtype, tick_dtype
 
 # Ticks kept for readers: 20 s at 100 Hz, 4 s at 500 Hz; longer than any pause of a policy that goes on afterwards.
@@ -137,6 +137,39 @@ class MotionLink:
 
     def _blocks(self) -> Iterator[Block]:
         yield from (self.about, self.status, self.ticks, self.command, self.words)
+
+
+class StopWord:
+    """The stop word of a motion process, and nothing else of it: for who stops servers of any version, ready or not.
+
+    Raises:
+        FetlockError: If it is not there.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._words = Counters.attach(_block(name, "words"), _WORDS)
+
+    def post(self, now_s: float) -> None:
+        """Ask for HOLD as `MotionLink.ask_stop`, without waiting for anything."""
+        self._words.set("stop_s", now_s)
+
+    def confirmed(self, now_s: float) -> bool:
+        """Tell whether the server has confirmed the stop that was asked for at a time (monotonic, s)."""
+        return self._words.get("stopped_s") >= now_s
+
+    def close(self) -> None:
+        """Detach."""
+        self._words.close()
+
+
+def server_pid(name: str) -> int | None:
+    """Return the process that serves under a name, by its lock; None if none does, or none that this one may see."""
+    return lock_holder(_block(name, "about"))
+
+
+def served_names() -> list[str]:
+    """Return the names under which there are blocks: of motion processes that run, start or were killed."""
+    return find(rf"fetlock-motion-({_NAME.pattern})-about")
 
 
 def sweep_dead(name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
@@ -15,3 +16,11 @@ settings.load_profile("fetlock")
 # A shell starts background jobs with SIGINT ignored, and children inherit that: the tests of Ctrl-C would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests and what they start have a stop board of their own: none stops a robot of this machine, nor is stopped with one.
+_BOARD = f"fetlock-test-{os.getpid()}"
+os.environ["FETLOCK_ESTOP"] = _BOARD
+
+
+def pytest_sessionfinish() -> None:
+    Path("/dev/shm", _BOARD).unlink(missing_ok=True)

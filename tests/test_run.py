@@ -88,6 +88,16 @@ def test_a_changed_requirement_installs_again(checkout: Checkout, name: str) -> 
     assert len(installs(checkout.calls())) == 1
 
 
+def test_a_stop_waits_for_no_installation(checkout: Checkout) -> None:
+    checkout.run("train")
+    with (checkout.folder / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+    (checkout.folder / "offline").touch()
+    checkout.calls()
+    assert checkout.run("stop", "--cut").returncode == 0
+    assert checkout.calls() == ["-m fetlock stop --cut"]
+
+
 def test_a_failed_install_says_so_in_one_line_and_is_tried_again(checkout: Checkout) -> None:
     checkout.run("train")
     (checkout.folder / "constraints.txt").write_text("torch==2.13.0\n")

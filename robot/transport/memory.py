@@ -38,6 +38,28 @@ def sweep(pattern: str) -> None:
             path.unlink(missing_ok=True)
 
 
+def find(pattern: str) -> list[str]:
+    """Return the first group of `pattern` of each block whose name matches it, in order."""
+    names = sorted(path.name for path in _SHARED.glob("*")) if _SHARED.is_dir() else []
+    return [match[1] for name in names if (match := re.fullmatch(pattern, name)) is not None]
+
+
+def lock_holder(name: str) -> int | None:
+    """Return the process that holds the lock of a block; None if none does, or none that this one may see (proc(5), /proc/locks)."""
+    try:
+        found = (_SHARED / name).stat()
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return None
+    wanted = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    for line in lines:
+        # 1: FLOCK ADVISORY WRITE pid major:minor:inode start end
+        fields = line.split()
+        if fields[1] == "FLOCK" and fields[5] == wanted:
+            return int(fields[4])
+    return None
+
+
 def alive(pid: int) -> bool:
     """Tell whether a process of this number exists; one that ended and was not waited for still does."""
     try:

@@ -1,0 +1,264 @@
+"""Laws of the stop board: what is in force, that no trip is lost, torn or forgotten, and that silence stops."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robot import ClosedError, FetlockError, UsageError
+from robot.clock import monotonic_s, sleep_s
+from robot.transport import StandingBlock
+from safety import stop_records as layout
+from safety.estop import StopBoard, board_name
+from safety.stop_records import StopLevel
+from tests.safety.served import unique
+
+_SPAWN = multiprocessing.get_context("spawn")
+# Nothing that is waited for takes so long, however busy the machine is.
+_SOON_S = 60.0
+WRITERS, TRIPS, BOARDS = 4, 8000, 20
+
+
+def remove(name: str) -> None:
+    Path("/dev/shm", name).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def board() -> Iterator[StopBoard]:
+    name = unique()
+    with StopBoard(name) as made:
+        yield made
+    remove(name)
+
+
+def test_a_new_board_asks_for_nothing(board: StopBoard) -> None:
+    state = board.state(1.0)
+    assert (state.level, state.source, state.stamp_s, state.sequence, state.silent) == (None, "", 0.0, 0, ())
+    assert board.last_clear() is None
+
+
+@given(st.lists(st.sampled_from([*StopLevel, "clear"]), max_size=30), st.integers(1, 3))
+def test_the_highest_level_since_the_last_clear_is_in_force_whoever_writes_and_reads(steps: list[StopLevel | str], handles: int) -> None:
+    name = unique()
+    boards = [StopBoard(name) for _ in range(handles)]
+    try:
+        in_force: list[StopLevel] = []
+        trips = 0
+        for number, step in enumerate(steps):
+            now_s, board = float(number), boards[number % handles]
+            if isinstance(step, StopLevel):
+                in_force.append(step)
+                trips += 1
+                assert board.trip(step, f"source {number}", now_s) == trips
+            else:
+                in_force.clear()
+                assert board.clear(now_s, "the test").level is None
+            for reader in boards:
+                state = reader.state(now_s)
+                assert (state.level, state.sequence) == (max(in_force, default=None), trips)
+                assert state == boards[0].state(now_s)
+    finally:
+        for board in boards:
+            board.close()
+        remove(name)
+
+
+@given(st.text(max_size=200), st.sampled_from(StopLevel), st.floats())
+def test_no_text_and_no_stamp_keeps_a_trip_from_counting(text: str, level: StopLevel, now_s: float) -> None:
+    name = unique()
+    try:
+        with StopBoard(name) as board:
+            board.trip(level, text, now_s)
+            state = board.state(0.0)
+            assert state.level is level
+            assert "\n" not in state.source
+            assert len(state.source.encode()) <= layout.SOURCE_BYTES
+    finally:
+        remove(name)
+
+
+def test_a_trip_stays_after_its_process_and_before_the_guards(board: StopBoard) -> None:
+    code = f"from safety.estop import *; StopBoard({board.name!r}).trip(StopLevel.CUT, 'keyboard', 7.0)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    sleep_s(0.2)
+    with StopBoard(board.name) as later:
+        state = later.state(8.0)
+    assert (state.level, state.source, state.stamp_s) == (StopLevel.CUT, "keyboard", 7.0)
+
+
+def test_a_clear_releases_only_what_it_saw(board: StopBoard) -> None:
+    board.trip(StopLevel.HOLD, "first", 1.0)
+    before = board.block.memory[layout.TRIPPED_AT : layout.CLEARED_AT]
+    board.trip(StopLevel.HOLD, "second", 2.0)
+    # A clear that read the words before the second trip and wrote them after it, or after another clear.
+    for _ in range(2):
+        board.block.memory[layout.CLEARED_AT : layout.PID_AT] = before
+        assert board.state(3.0).source == "second"
+        board.clear(3.0, "the operator")
+        assert board.state(3.0).level is None
+    assert board.last_clear() == (3.0, "the operator")
+
+
+def test_a_frozen_writer_keeps_nobody_from_stopping(board: StopBoard) -> None:
+    locks = [board.block.lock(layout.SLOT_LOCK + slot) for slot in range(layout.SLOTS)]
+    assert None not in locks
+    board.trip(StopLevel.SETTLE, "late", 1.0)
+    assert (board.state(1.0).level, board.state(1.0).source) == (StopLevel.SETTLE, "late")
+
+
+def test_a_text_that_was_left_half_written_takes_nothing_from_its_level(board: StopBoard) -> None:
+    board.trip(StopLevel.CUT, "whole", 1.0)
+    board.block.memory[layout.detail_at(2 * layout.SLOTS) + 20] ^= 0xFF
+    assert board.state(1.0).level is StopLevel.CUT
+    assert "unknown" in StopBoard(board.name).state(1.0).source
+    board.trip(StopLevel.CUT, "healed", 2.0)
+    assert board.state(2.0).source == "healed"
+
+
+def open_and_trip(names: list[str], ready: Callable[[], None], index: int) -> None:
+    for name in names:
+        ready()
+        StopBoard(name).trip(StopLevel.HOLD, f"writer {index}", 1.0)
+
+
+def test_processes_that_create_a_board_at_once_share_it() -> None:
+    names = [unique() for _ in range(BOARDS)]
+    barrier = _SPAWN.Barrier(WRITERS)
+    processes = [_SPAWN.Process(target=open_and_trip, args=(names, barrier.wait, index)) for index in range(WRITERS)]
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(_SOON_S)
+            assert process.exitcode == 0
+        for name in names:
+            with StopBoard(name) as board:
+                assert board.state(1.0).sequence == WRITERS
+    finally:
+        for name in names:
+            remove(name)
+
+
+def trip_often(name: str, ready: Callable[[], None], index: int) -> None:
+    with StopBoard(name) as board:
+        ready()
+        for number in range(TRIPS):
+            letter = chr(ord("a") + (number + index) % 26)
+            board.trip(StopLevel(1 + number // 100 % 4), letter * layout.SOURCE_BYTES, float(ord(letter)))
+
+
+def test_no_trip_of_many_processes_is_lost_or_torn(board: StopBoard) -> None:
+    barrier = _SPAWN.Barrier(WRITERS + 1)
+    writers = [_SPAWN.Process(target=trip_often, args=(board.name, barrier.wait, index)) for index in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    barrier.wait()
+    sequence, looks, clears, limit_s = 0, 0, 0, monotonic_s() + _SOON_S
+    while any(writer.is_alive() for writer in writers) and monotonic_s() < limit_s:
+        state = board.state(0.0)
+        assert state.sequence >= sequence
+        for trip in board.trips():
+            # Stamp and every letter of the text are of one trip, or the text says that it is not known.
+            assert set(trip.source) == {chr(int(trip.stamp_s))} if trip.stamp_s else trip.source.startswith("unknown")
+        if state.sequence > sequence:
+            assert state.level is not None
+        sequence, looks = state.sequence, looks + 1
+        if looks % 50 == 0:
+            board.clear(0.0, "the test")
+            clears += 1
+            sequence = board.state(0.0).sequence
+    for writer in writers:
+        writer.join(_SOON_S)
+        assert writer.exitcode == 0
+    assert looks > 0
+    assert board.state(0.0).sequence == WRITERS * TRIPS
+    board.clear(0.0, "the test")
+    assert board.state(0.0).level is None
+
+
+def trip_for_ever(name: str, ready: Callable[[], None]) -> None:
+    board = StopBoard(name)
+    ready()
+    while True:
+        board.trip(StopLevel.SETTLE, "x" * 60, 120.0)
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_board_that_works(board: StopBoard) -> None:
+    for _ in range(5):
+        barrier = _SPAWN.Barrier(2)
+        writer = _SPAWN.Process(target=trip_for_ever, args=(board.name, barrier.wait))
+        writer.start()
+        barrier.wait()
+        sleep_s(0.01)
+        writer.kill()
+        writer.join()
+        before = board.state(1.0)
+        assert before.sequence == 0 or before.level is StopLevel.SETTLE
+        assert board.trip(StopLevel.CUT, "after", 2.0) == before.sequence + 1
+        assert board.state(2.0).level is StopLevel.CUT
+        assert board.clear(3.0, "the test").level is None
+
+
+def test_a_removed_board_is_a_stop_for_those_who_still_look_at_it(board: StopBoard) -> None:
+    remove(board.name)
+    state = board.state(1.0)
+    assert state.level is StopLevel.HOLD
+    assert "removed" in state.source
+    board.trip(StopLevel.CUT, "higher", 1.0)
+    assert board.state(1.0).level is StopLevel.CUT
+
+
+def test_a_board_is_its_users_alone(board: StopBoard) -> None:
+    found = Path("/dev/shm", board.name).stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o600, os.getuid())
+
+
+def test_a_board_of_another_version_is_refused(board: StopBoard) -> None:
+    layout.WORD.pack_into(board.block.memory, layout.MAGIC_AT, layout.MAGIC + 1)
+    with pytest.raises(FetlockError, match="another version"):
+        StopBoard(board.name)
+    name = unique()
+    StandingBlock(name, 2 * layout.BOARD_BYTES).close()
+    with pytest.raises(FetlockError, match=f"8192 bytes, {layout.BOARD_BYTES} were expected"):
+        StopBoard(name)
+    remove(name)
+
+
+def test_the_board_has_its_users_name_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FETLOCK_ESTOP", "mine")
+    assert board_name() == "mine"
+    monkeypatch.delenv("FETLOCK_ESTOP")
+    assert board_name() == f"fetlock-estop-{os.getuid()}"
+    for name in ("", "a/b", "../x", "x" * 81):
+        with pytest.raises(UsageError, match="letters"):
+            StopBoard(name)
+
+
+def test_closing_twice_is_closing_once_and_the_board_says_so(board: StopBoard) -> None:
+    other = StopBoard(board.name)
+    with closing(other):
+        pass
+    other.close()
+    for call in (lambda: other.trip(StopLevel.HOLD, "x", 1.0), lambda: other.state(1.0), lambda: other.clear(1.0, "x"), other.trips):
+        with pytest.raises(ClosedError, match="open it again"):
+            call()
+
+
+def test_a_look_is_cheap_enough_for_500_hz(board: StopBoard) -> None:
+    times_s = []
+    for _ in range(2000):
+        began_s = monotonic_s()
+        board.state(began_s)
+        times_s.append(monotonic_s() - began_s)
+    # The best of many: the others show what else the machine does.
+    assert min(times_s) < 10e-6
