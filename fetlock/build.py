@@ -8,9 +8,9 @@ from fetlock.config import RunConfig
 from fetlock.guarding import guarded
 from fetlock.machines import EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind
 from policy.layout import PolicyLayout
-from robot.clock import PacedClock, RealTimeClock, TickStatistics
+from robot.clock import PacedClock, RealTimeClock, TickStatistics, monotonic_s
 from robot.protocols import Clock
-from safety import MotionLoop
+from safety import BoardWatch, MotionLoop, StopBoard
 from sim import simulate
 from training.contract import Contract
 from training.env import RobotEnv
@@ -49,6 +49,8 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> R
         control_hz=config.control_hz,
         now_s=machine.clock.now_s,
         drive=machine.robot,
+        # What moves in real time can be stopped in real time; open as long as this process lives.
+        outside=(BoardWatch(StopBoard(), monotonic_s),) if realtime or not emulated else (),
     )
     motion = MotionLoop(guard, machine.clock, round(config.bus_hz / config.control_hz))
 

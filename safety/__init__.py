@@ -2,6 +2,7 @@
 
 from safety.capability import Capability
 from safety.client import MotionClient
+from safety.estop import StopBoard
 from safety.faults import Fault, HeldError
 from safety.guard import GuardedRobot
 from safety.limits import GuardConfig
@@ -11,12 +12,14 @@ from safety.motion import BusTick, Motion, MotionLoop
 from safety.motion_link import MotionLink, sweep_dead
 from safety.remote import MotionClock, RemoteMotion
 from safety.service import MotionServer
+from safety.station import BoardWatch
 from safety.types import INTERVENTIONS, AppliedCommand, Mode, Reason
 
 __all__ = [
     "INTERVENTIONS",
     "AppliedCommand",
     "Ask",
+    "BoardWatch",
     "BusTick",
     "Capability",
     "Cause",
@@ -35,5 +38,6 @@ __all__ = [
     "Reason",
     "RemoteMotion",
     "Silence",
+    "StopBoard",
     "sweep_dead",
 ]

@@ -59,8 +59,8 @@ class AlwaysOn:
 class Outside(Protocol):
     """What stops a robot from outside of its own loop, such as an emergency stop; looked at once a tick."""
 
-    def look(self, now_s: float) -> tuple[Cause, Ask]:
-        """Return the causes that hold at `now_s` (monotonic, s), and Ask.CLEAR once for each release by an operator."""
+    def look(self) -> tuple[Cause, Ask]:
+        """Return the causes that hold now, and Ask.CLEAR once for each release by an operator."""
 
 
 class GuardedRobot:
@@ -256,7 +256,7 @@ class GuardedRobot:
     def _look(self, asks: Ask, *, settled: bool = False) -> None:
         """Ask the outside, and let one step of the modes follow."""
         for source in self._outside:
-            causes, more = source.look(self._now_s())
+            causes, more = source.look()
             self._raised |= causes
             asks |= more
         self._step(asks, settled=settled)

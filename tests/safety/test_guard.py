@@ -50,7 +50,7 @@ class Station:
     def __init__(self) -> None:
         self.causes, self.asks = Cause.NONE, Ask.NONE
 
-    def look(self, _now_s: float) -> tuple[Cause, Ask]:
+    def look(self) -> tuple[Cause, Ask]:
         asks, self.asks = self.asks, Ask.NONE
         return self.causes, asks
 
