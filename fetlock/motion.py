@@ -34,7 +34,7 @@ def make_machine(config: RunConfig) -> Machine:
     """
     robot = config.robot
     # Open as long as this process lives.
-    outside = (BoardWatch(StopBoard(), monotonic_s()),)
+    outside = (BoardWatch(StopBoard(), monotonic_s),)
     if isinstance(robot, EmulatedConfig | HardwareConfig):
         # Only who has a bus imports what drives one.
         from fetlock.emulated import connect_emulated, connect_hardware
