@@ -34,10 +34,10 @@ def publish(link: MotionLink, epoch: int, sequence: int, target: float, stamp_s:
     link.command.publish(record)
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.floats(-0.5, 0.5)), max_size=30))
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.floats(-0.5, 0.5)), max_size=18))
 @settings(max_examples=50)
 def test_old_duplicated_and_reordered_commands_never_move_the_robot(commands):
-    """The oracle takes a command if its epoch is the owner's and its sequence larger than every one before."""
+    """The oracle takes a command if its epoch is the owner's and its sequence larger than every one before; none is silent for long."""
     with serving_instant() as (served, robot):
         served.link.words.set("epoch", 2)
         newest, effective = 0, None
