@@ -43,7 +43,7 @@ class BusMachine:
     Attributes:
         robot: Connected.
         clock: Begins its ticks.
-        reset: Puts it into a start pose.
+        reset: Puts it into a start pose, torque as it is.
         skip_to: Moves simulated time on; nothing where time is real.
         close: Releases everything; a robot of metal holds where it stands.
         schedule: The real-time clock; it stands still where time is simulated.
@@ -60,7 +60,7 @@ class BusMachine:
 
 
 def connect_emulated(config: RunConfig, *, realtime: bool) -> BusMachine:
-    """Start the emulated machine of a run in a process of its own and connect to it, torque on.
+    """Start the emulated machine of a run in a process of its own and connect to it, torque off; in lockstep it is on.
 
     Raises:
         RobotError: If it does not start, or its motors are not as described.
@@ -123,17 +123,17 @@ class _Emulated:
         return EmulatorCamera(self._client, self._now_s)
 
     def machine(self) -> BusMachine:
-        """Return the robot with what an environment needs. In real time the first reset switches its torque on; in lockstep it is on."""
+        """Return the robot with what an environment needs, torque off; in lockstep it is on."""
         if self._lockstep is not None:
             # What arming asks moves the machine: it comes before the first episode's time.
-            self._arm(np.random.default_rng(0))
+            self._client.reset(np.random.default_rng(0), self._not_before_step, hold=True)
+            self._robot.arm()
         clock = TickClock(self._robot, self._lockstep or self._real)
         return BusMachine(self._robot, clock, self._reset, self._skip_to, self._robot.close, self._real, self._camera)
 
     def _reset(self, rng: np.random.Generator) -> None:
-        if not self._robot.armed:
-            self._arm(rng)
-        start = self._client.reset(rng, self._not_before_step)
+        # An unseen hand holds a robot whose torque is off until the guard has switched it on.
+        start = self._client.reset(rng, self._not_before_step, hold=not self._robot.armed)
         if self._lockstep is not None:
             self._lockstep.step = start.step
         self._tracker.begin(start)
@@ -143,13 +143,6 @@ class _Emulated:
             self._imu.wait_newer(self._now_s(), _IMU_WAIT_S)
         self._robot.resync()
         self._real.start()
-
-    def _arm(self, rng: np.random.Generator) -> None:
-        """Switch torque on while an unseen hand holds the robot; `rng` is as it was."""
-        before = rng.bit_generator.state
-        self._client.reset(rng, self._not_before_step, hold=True)
-        rng.bit_generator.state = before
-        self._robot.arm()
 
     def _skip_to(self, now_s: float) -> None:
         self._not_before_step = round(now_s / self._step_s) if self._lockstep is not None else 0
@@ -237,7 +230,7 @@ class LockstepImu:
 
 
 def connect_hardware(config: RunConfig) -> BusMachine:
-    """Connect to the robot of metal of a run, torque on where it stands.
+    """Connect to the robot of metal of a run, torque off.
 
     Raises:
         RobotError: If it cannot be reached, or is not as described.
@@ -260,8 +253,6 @@ def connect_hardware(config: RunConfig) -> BusMachine:
 
     def reset(_: np.random.Generator) -> None:
         """A robot of metal begins where it stands."""
-        if not robot.armed:
-            robot.arm()
         robot.resync()
         real.start()
 

@@ -152,10 +152,8 @@ def limit_rate(command_rad: FloatArray, memory: FilterMemory, limits: Limits, h:
     memory_next = memory._replace(wanted_rad=command_rad)
     if within.all():
         return command_rad, memory_next, Reason.NONE
-    top = limits.velocity_max_rad_s
-    own = np.minimum(np.maximum((command_rad - memory.wanted_rad) / h, -top), top)
     lag = memory.wanted_rad - p
-    wanted = own + np.copysign(stopping_speed(np.abs(lag), limits.braking_rad_s2, h), lag)
+    wanted = (command_rad - memory.wanted_rad) / h + np.copysign(stopping_speed(np.abs(lag), limits.braking_rad_s2, h), lag)
     limited = p + np.minimum(np.maximum(wanted, slowest), fastest) * h
     return np.where(within, command_rad, limited), memory_next, Reason.RATE
 

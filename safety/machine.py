@@ -41,8 +41,8 @@ class Machine:
         robot: The guard; nobody else holds it or the robot inside.
         clock: Its bus clock, in real time.
         schedule: The real-time clock inside `clock`.
-        release: Makes the robot ready to be driven again, torque on where it has been armed once. Hardware is taken as it stands and
-            connected again if its port was lost; a simulated robot begins an episode drawn from the generator.
+        release: Makes the robot ready to be driven again, torque as it is. Hardware is taken as it stands; a simulated robot begins an episode
+            drawn from the generator.
         drive: The robot's torque; None where it cannot be switched off.
     """
 
@@ -53,15 +53,14 @@ class Machine:
     drive: Drive | None = None
 
     def begin(self, rng: np.random.Generator) -> None:
-        """Make the robot ready, and let a policy drive it if torque is on.
+        """Make the robot ready, torque on, and let a policy drive it.
 
         Raises:
-            RobotError: If something still stops it.
+            RobotError: If a check of arming fails, or something still stops it.
         """
         self.release(rng)
-        if self.drive is None or self.drive.armed:
-            self.robot.arm()
-            self.robot.engage()
+        self.robot.arm()
+        self.robot.engage()
 
 
 @dataclass(frozen=True, slots=True)

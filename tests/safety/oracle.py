@@ -71,7 +71,7 @@ def emission(joint: Joint, x: float, h: float) -> float:
     slowest, fastest = _reach(joint, h)
     lowest, highest = joint.p + slowest * h, joint.p + fastest * h
     if not lowest <= x <= highest:
-        own = min(max((x - joint.wanted) / h, -joint.speed), joint.speed)
+        own = (x - joint.wanted) / h
         lag = joint.wanted - joint.p
         room = _largest(lambda u: _covered(u, joint.braking, h) <= abs(lag) + 1e-15, max(abs(lag) / h, joint.braking * h))
         u = min(max(own + math.copysign(room, lag), slowest), fastest)

@@ -82,7 +82,6 @@ def test_from_every_emission_braking_alone_stays_inside(config, commands):
 
 
 @given(configs(), st.floats(-0.3, 0.3), st.lists(nearby, min_size=1, max_size=25))
-@settings(deadline=None)
 def test_the_chain_agrees_with_the_slow_oracle(config, beside, commands):
     limits = config.limits(NAMES)
     start = 0.5 * (limits.position_min_rad + limits.position_max_rad)
