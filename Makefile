@@ -1,5 +1,5 @@
 # Slow proofs, outside CI. Each writes its figures to docs/results/.
-.PHONY: test lint results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil safety-soak
+.PHONY: test lint results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil safety-soak bench-estop
 
 test:
 	./run test
@@ -9,7 +9,7 @@ lint:
 
 results: bench-env bench-updates bench-loop bench-bus bench-motion hil bench-walk
 
-bench-env bench-updates bench-loop bench-bus bench-motion: bench-%:
+bench-env bench-updates bench-loop bench-bus bench-motion bench-estop: bench-%:
 	./run bench $* $(ARGS) | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/$*.json
 
 # 10 minutes: 10^5 cycles of a damaged line and of a clean one, threads, unpluggings, killed drivers, all on emulated motors.
