@@ -1,5 +1,5 @@
 # Slow proofs, outside CI. Each writes its figures to docs/results/.
-.PHONY: test lint results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil
+.PHONY: test lint results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil righting
 
 test:
 	./run test
@@ -7,7 +7,7 @@ test:
 lint:
 	./run lint
 
-results: bench-env bench-updates bench-loop bench-bus bench-motion hil bench-walk
+results: bench-env bench-updates bench-loop bench-bus bench-motion hil righting bench-walk
 
 bench-env bench-updates bench-loop bench-bus bench-motion: bench-%:
 	./run bench $* $(ARGS) | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/$*.json
@@ -15,6 +15,10 @@ bench-env bench-updates bench-loop bench-bus bench-motion: bench-%:
 # 10 minutes: 10^5 cycles of a damaged line and of a clean one, threads, unpluggings, killed drivers, all on emulated motors.
 hil:
 	./run bench hil | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/hil.json
+
+# 20 minutes: 1,000 falls each of the kitty and of both Minitaurs.
+righting:
+	./run bench righting $(ARGS) | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/righting.json
 
 # 5 seeds of ours take 10 minutes, 3 of the peer an hour.
 bench-walk:
