@@ -21,7 +21,7 @@ from robot.types import BodyMotion
 from sim.ground import Ground, lay_ground
 
 # Standard gravity, m/s^2 (ISO 80000-3).
-_GRAVITY_M_S2 = 9.80665
+GRAVITY_M_S2 = 9.80665
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
@@ -63,7 +63,7 @@ def open_world(settings: WorldSettings) -> int:
         enableConeFriction=0,
         physicsClientId=client,
     )
-    pybullet.setGravity(0.0, 0.0, -_GRAVITY_M_S2, physicsClientId=client)
+    pybullet.setGravity(0.0, 0.0, -GRAVITY_M_S2, physicsClientId=client)
     pybullet.setAdditionalSearchPath(pybullet_data.getDataPath(), physicsClientId=client)
     lay_ground(client, settings.ground)
     return client

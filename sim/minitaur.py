@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,12 +11,13 @@ import numpy as np
 from robot.types import Command, RobotState
 from sim.config import MinitaurConfig
 from sim.engine import upright, whole_steps
+from sim.fall import FALL_MAX_S, draw_linkages, draw_orientation
 from sim.ground import slope_quaternion
 from sim.model import JOINT_NAMES
 from sim.physics import MinitaurPhysics
 from sim.randomise import EpisodeParameters, draw
 from sim.sensing import Sensors
-from sim.stepped import SteppedRobot, stand_up
+from sim.stepped import SteppedRobot, fall_intact, stand_up
 from sim.world import World
 
 # A reset drives to the start pose for at least the first time, then until the robot is still, which it looks at every third, and at most
@@ -82,8 +85,35 @@ class SimulatedMinitaur(SteppedRobot):
             RobotError: If the robot stands after none of them: the ground or the randomised machine does not let it.
         """
         self._begin_reset()
+        self._begin_episode(stand_up(partial(self._attempt, rng)))
+
+    def drop(self, rng: np.random.Generator) -> None:
+        """Draw a machine, any motor angles and any orientation from `rng`; let the robot fall and wait until it is at rest.
+
+        Angles are within bullet3's ranges of swing and motor gap. The motors hold them, and are cool at the end. A fall that pushes a
+        leg beyond its range of gaps, where it may turn inside out for good, is drawn anew.
+
+        Raises:
+            ClosedError: After `close`.
+            RobotError: If ten falls in a row do.
+        """
+        self._begin_reset()
+        self._begin_episode(fall_intact(partial(self._fall, rng)))
+
+    def _fall(self, rng: np.random.Generator) -> tuple[EpisodeParameters, bool]:
+        """Let the robot fall; return what was drawn and whether its legs are within their ranges."""
         physics = self._physics
-        self._parameters = parameters = stand_up(partial(self._attempt, rng))
+        drawn = draw(self.config, rng)
+        pose = draw_linkages(rng, (-math.inf,) * len(JOINT_NAMES), (math.inf,) * len(JOINT_NAMES))
+        parameters = replace(drawn, start_pose_rad=pose)
+        physics.drop(parameters, draw_orientation(rng))
+        self._run_until_still(FALL_MAX_S)
+        physics.cool_motors(parameters)
+        return parameters, physics.intact()
+
+    def _begin_episode(self, parameters: EpisodeParameters) -> None:
+        physics = self._physics
+        self._parameters = parameters
         self._sensors = Sensors(self.config.noise, parameters.noise_seed, physics.step, physics.step_s, parameters.battery_v)
         physics.begin_delays(parameters.control_latency_s, parameters.sensing_latency_s)
 
@@ -92,10 +122,14 @@ class SimulatedMinitaur(SteppedRobot):
         physics = self._physics
         parameters = draw(self.config, rng)
         physics.restore(parameters)
+        self._run_until_still(_DRIVE_MAX_S)
+        return parameters, upright(physics.base_pose()[1], self._ground)
+
+    def _run_until_still(self, max_s: float) -> None:
+        physics = self._physics
         physics.run(round(_DRIVE_MIN_S / physics.step_s))
         look_steps = round(_DRIVE_LOOK_S / physics.step_s)
-        for _ in range(round((_DRIVE_MAX_S - _DRIVE_MIN_S) / _DRIVE_LOOK_S)):
+        for _ in range(round((max_s - _DRIVE_MIN_S) / _DRIVE_LOOK_S)):
             if physics.still():
                 break
             physics.run(look_steps)
-        return parameters, upright(physics.base_pose()[1], self._ground)

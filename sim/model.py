@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 # bullet3's order of legs and, within a leg, of its two motors.
 LEGS = ("front_left", "back_left", "front_right", "back_right")
 SIDES = ("left", "right")
@@ -18,6 +20,12 @@ URDF_KNEES = tuple(f"knee_{leg}{side[0].upper()}_link" for leg in LEGS for side 
 # Angles at which the linkage closes, in the motor convention, rad: bullet3's Minitaur.
 CLOSED_MOTOR_RAD = 1.5707963267948966
 CLOSED_KNEE_RAD = -2.1834
+# A motor's angle is extension -+ sign * swing, by leg: left motor, right motor.
+SWING_SIGNS = (1.0, 1.0, -1.0, -1.0)
+# Ranges of a leg: bullet3's Minitaur, whose swing is counted from another direction. The gap between the motors, twice the extension, stays
+# 0.1 rad away from 0 and from 2 pi, where both arms lie on each other and the leg may turn inside out.
+EXTENSION_MARGIN_RAD = 0.05
+SWING_MAX_RAD = 3.0415926535897933
 # Where the two shanks of a leg are pinned to each other, in the shank's frame, m: bullet3's Minitaur.
 RIGHT_PIVOT_M = (0.0, 0.005, 0.2)
 LEFT_PIVOT_M = (0.0, 0.01, 0.2)
@@ -39,3 +47,8 @@ OBSERVED_TORQUE_LIMIT_NM = 5.7
 # Above this torque for this long without a pause, the controller shuts the motor off.
 OVERHEAT_TORQUE_NM = 2.45
 OVERHEAT_TIME_S = 1.0
+
+
+def to_joints(motors_rad: Sequence[float]) -> list[float]:
+    """Return the URDF's joint angles of motor angles, rad. Shape (8,)."""
+    return [direction * angle for direction, angle in zip(DIRECTIONS, motors_rad, strict=True)]

@@ -8,7 +8,8 @@ from robot.latency import SampleDelay, TargetDelay
 from sim.actuator import MotorBank, MotorParameters, MotorState
 from sim.config import MinitaurConfig
 from sim.engine import Quaternion, Vector, body_motion, pull
-from sim.model import DIRECTIONS, OVERHEAT_TIME_S
+from sim.fall import intact, let_fall
+from sim.model import OVERHEAT_TIME_S, to_joints
 from sim.randomise import EpisodeParameters, nominal
 from sim.sensing import Sample
 from sim.world import World, apply_parameters, build_world
@@ -52,14 +53,29 @@ class MinitaurPhysics:
         pybullet.restoreState(stateId=self._snapshot, physicsClientId=self.world.client)
         self._prepare(parameters)
 
+    def drop(self, parameters: EpisodeParameters, orientation: Quaternion) -> None:
+        """Let a new machine fall from just above the ground; its motors hold `start_pose_rad`. `run` moves it on."""
+        self.restore(parameters)
+        world = self.world
+        let_fall(world.client, world.body, world.motors, to_joints(parameters.start_pose_rad), orientation, self._config.ground)
+        self._prepare(parameters)
+
     def _prepare(self, parameters: EpisodeParameters) -> None:
         # restoreState leaves masses, friction and motor modes as they were: all are set anew.
         apply_parameters(self.world, parameters)
         self._push: tuple[Vector, int] = _NO_PUSH
         self._motors = self._motor_bank(parameters)
-        self._acting = _to_joints(parameters.start_pose_rad)
+        self._acting = to_joints(parameters.start_pose_rad)
         self._joints = self._joints_before = self._joint_states()
         self.begin_delays(0.0, 0.0)
+
+    def intact(self) -> bool:
+        """Tell whether each leg is within its range and has not turned inside out."""
+        return intact(self.world.client, self.world.body, self.world.motors, self.world.knees)
+
+    def cool_motors(self, parameters: EpisodeParameters) -> None:
+        """Forget the motors' heat: those that shut off work again."""
+        self._motors = self._motor_bank(parameters)
 
     def begin_delays(self, control_latency_s: float, sensing_latency_s: float) -> None:
         """Start the wires: the present targets act, and the robot stands until the first sample has arrived, as old as all later ones."""
@@ -84,7 +100,7 @@ class MinitaurPhysics:
 
     def put_targets(self, motors_rad: list[float]) -> None:
         """Send motor targets, shape (n,), rad, from now: they act after the control latency."""
-        self._targets.put(self.step, _to_joints(motors_rad))
+        self._targets.put(self.step, to_joints(motors_rad))
 
     def newest_sample(self) -> Sample:
         """Return the sample that has just arrived: as old as the sensing latency."""
@@ -147,7 +163,3 @@ class MinitaurPhysics:
     def close(self) -> None:
         """Disconnect from PyBullet; once."""
         pybullet.disconnect(physicsClientId=self.world.client)
-
-
-def _to_joints(motors_rad: list[float] | tuple[float, ...]) -> list[float]:
-    return [direction * angle for direction, angle in zip(DIRECTIONS, motors_rad, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -13,8 +14,9 @@ from robot.types import BodyMotion, MotorConditions
 from sim.bullet_physics import BulletJoints
 from sim.dynamics import scale_masses, set_foot_friction, set_joint_friction
 from sim.engine import Vector, upright
+from sim.fall import draw_linkages, draw_orientation, intact, let_fall
 from sim.ground import slope_quaternion
-from sim.model import DIRECTIONS
+from sim.model import DIRECTIONS, to_joints
 from sim.servo_config import ServoRobotConfig
 from sim.servo_episode import ServoEpisode, draw_episode
 from sim.world import build_world
@@ -77,12 +79,30 @@ class DynamixelMinitaurPhysics:
         """Return the cosine between the vertical axes of base and ground."""
         return upright(self.body().quaternion, self._ground)
 
+    def intact(self) -> bool:
+        """Tell whether each leg is within its range and has not turned inside out."""
+        return intact(self.world.client, self.world.body, self._motors, self._knees)
+
     def push(self, force_world_n: Vector, steps: int) -> None:
         """Pull at the base's centre for a number of physics steps from now. Shape (3,), N, world frame."""
         self.world.push(force_world_n, steps)
 
     def reset(self, rng: np.random.Generator) -> MotorConditions:
         """Draw a machine and a pose; the robot hangs just above the ground with its linkages closed, and its servos drive to the pose."""
+        return self._draw(rng)
+
+    def drop(self, rng: np.random.Generator) -> MotorConditions:
+        """Draw a machine, any pose and any orientation; the robot falls from just above the ground."""
+        client, body = self.world.client, self.world.body
+        motors = self._draw(rng)
+        joints = self._description.joints
+        pose = draw_linkages(rng, [joint.lower_rad for joint in joints], [joint.upper_rad for joint in joints])
+        let_fall(client, body, self._motors, to_joints(pose), draw_orientation(rng), self._config.ground)
+        set_joint_friction(client, body, self._motors, self._episode.joint_friction_nm)
+        return replace(motors, start_rad=pose)
+
+    def _draw(self, rng: np.random.Generator) -> MotorConditions:
+        """Go back to the snapshot with a new machine."""
         client, body = self.world.client, self.world.body
         self._episode = episode = draw_episode(self._config, self._description, rng)
         pybullet.restoreState(stateId=self._snapshot, physicsClientId=client)

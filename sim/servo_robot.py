@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -15,9 +16,10 @@ from robot.protocols import MotorPhysics
 from robot.types import Command, MotorConditions, RobotState
 from sim.camera import Scene
 from sim.engine import whole_steps
+from sim.fall import FALL_MAX_S
 from sim.servo_config import BodyNoiseConfig
 from sim.servo_sensing import ImuQuantiser, ServoSensors
-from sim.stepped import PushedBody, SteppedRobot, stand_up
+from sim.stepped import PushedBody, SteppedRobot, fall_intact, stand_up
 
 
 class ServoBody(MotorPhysics, PushedBody, Protocol):
@@ -26,6 +28,12 @@ class ServoBody(MotorPhysics, PushedBody, Protocol):
     @property
     def world(self) -> Scene:
         """Handles of the PyBullet world, for cameras."""
+
+    def drop(self, rng: np.random.Generator) -> MotorConditions:
+        """Draw a machine, any pose and any orientation; the caller holds the joints while the robot falls."""
+
+    def intact(self) -> bool:
+        """Tell whether each linkage is within its range."""
 
     def upright(self) -> float:
         """Return the cosine between the vertical axes of base and ground; 1 where the base is bolted down."""
@@ -105,7 +113,29 @@ class SimulatedServoRobot(SteppedRobot):
             RobotError: If the robot stands after none of ten draws: the ground or the randomised machine does not let it.
         """
         self._begin_reset()
-        self._conditions = reset_standing(self._plant, self._physics, rng)
+        self._begin_episode(reset_standing(self._plant, self._physics, rng))
+
+    def drop(self, rng: np.random.Generator) -> None:
+        """Draw a machine, any joint angles and any orientation from `rng`; let the robot fall and wait until it is at rest.
+
+        Angles are within the mechanical limits of the description. The servos hold them. A fall that pushes a leg beyond
+        its range of motor gaps, where it may turn inside out for good, is drawn anew.
+
+        Raises:
+            ClosedError: After `close`.
+            RobotError: If ten falls in a row do.
+        """
+        self._begin_reset()
+        self._begin_episode(fall_intact(partial(self._fall, rng)))
+
+    def _fall(self, rng: np.random.Generator) -> tuple[MotorConditions, bool]:
+        """Let the robot fall; return what was drawn and whether its linkages are within their ranges."""
+        conditions = self._physics.drop(rng)
+        self._plant.drop(conditions, FALL_MAX_S)
+        return conditions, self._physics.intact()
+
+    def _begin_episode(self, conditions: MotorConditions) -> None:
+        self._conditions = conditions
         # The first sample is older than now where measuring takes time.
         first_step = self._plant.sample().step
         self._sensors = ServoSensors(self._readings, self._noise, self._conditions, first_step, self._plant.step_s, self._imu_quantiser)

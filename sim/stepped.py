@@ -173,3 +173,22 @@ def stand_up(attempt: Callable[[], tuple[DrawnT, float]]) -> DrawnT:
         f"the simulated robot does not stand after {_START_ATTEMPTS} resets (cosine of its tilt {cosine:.3f}, "
         f"needed {_UPRIGHT_COSINE}): use a gentler ground, narrower randomisation or a smaller start_pose_noise_rad"
     )
+
+
+def fall_intact(attempt: Callable[[], tuple[DrawnT, bool]]) -> DrawnT:
+    """Draw falls until one leaves the robot's linkages within their ranges.
+
+    Args:
+        attempt: Draws a machine and a pose, lets it fall; returns what it drew and whether the linkages are within their ranges.
+
+    Returns:
+        What that attempt drew.
+
+    Raises:
+        RobotError: If none of ten attempts does.
+    """
+    for _ in range(_START_ATTEMPTS):
+        drawn, whole = attempt()
+        if whole:
+            return drawn
+    raise RobotError(f"each of {_START_ATTEMPTS} falls pushed a leg of the simulated robot beyond its range: use a gentler ground")

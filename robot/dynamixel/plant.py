@@ -6,7 +6,7 @@ Time law: what is put at step s acts from s + control delay on; `sample` at step
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ from robot.types import BodyMotion, MotorConditions
 _SETTLE_MIN_S, _SETTLE_MAX_S, _LOOK_S = 0.1, 2.0, 0.02
 # Still: no joint faster than this, rad/s; 12 velocity units of the register.
 _STILL_RAD_S = 0.3
+# A body that fell is still when it is no faster than this, m/s, and turns no faster than the joints.
+_STILL_M_S = 0.02
 _NEVER = -1
 
 
@@ -137,7 +139,17 @@ class ServoPlant:
         Raises:
             RobotError: If the joints do not come to rest.
         """
-        conditions = self.conditions = self.physics.reset(rng)
+        conditions = self.physics.reset(rng)
+        self._hold_while(self._settle, conditions)
+        return conditions
+
+    def drop(self, conditions: MotorConditions, max_s: float) -> None:
+        """Hold the pose of a robot that physics lets fall, until it is at rest or for `max_s` seconds. The delays begin anew."""
+        self._hold_while(lambda: self._fall(max_s), conditions)
+
+    def _hold_while(self, wait: Callable[[], None], conditions: MotorConditions) -> None:
+        """Hold the start pose with the servos of these conditions while `wait` runs."""
+        self.conditions = conditions
         self._joints = self.physics.joints()
         self._travelling.clear()
         torque_on = [servo.registers.torque_enable for servo in self.servos]
@@ -146,11 +158,10 @@ class ServoPlant:
             servo.supply_v, servo.strength = conditions.supply_v, strength
             servo.registers.goal_position = servo.present_position(angle)
             servo.registers.torque_enable = 1
-        self._settle()
+        wait()
         for servo, on in zip(self.servos, torque_on, strict=True):
             servo.registers.torque_enable = on
         self._begin_delays(conditions)
-        return conditions
 
     def hold(self) -> None:
         """Let the unseen hand hold every joint whose torque is off where its goal is, until its torque comes on."""
@@ -170,6 +181,20 @@ class ServoPlant:
                 f"the robot's joints still move at {fastest:.2f} rad/s {_SETTLE_MAX_S} s after a reset (bound {_STILL_RAD_S}): "
                 "use a start pose that it can hold"
             )
+
+    def _fall(self, max_s: float) -> None:
+        look = max(1, round(_LOOK_S / self.step_s))
+        self.run(round(_SETTLE_MIN_S / self.step_s))
+        for _ in range(round((max_s - _SETTLE_MIN_S) / _LOOK_S)):
+            if self._still() and self._body_still():
+                return
+            self.run(look)
+
+    def _body_still(self) -> bool:
+        body = self.physics.body()
+        if body is None:
+            return True
+        return max(map(abs, body.velocity_world_m_s)) < _STILL_M_S and max(map(abs, body.angular_velocity_world_rad_s)) < _STILL_RAD_S
 
     def _still(self) -> bool:
         return all(abs(joint[1]) < _STILL_RAD_S for joint in self._joints)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from robot.types import BodyMotion, MotorConditions
 from sim.bullet_physics import BulletJoints
 from sim.dynamics import BASE, LinkInertia, remove_damping, scale_masses, set_foot_friction, set_joint_friction
 from sim.engine import Vector, open_world, silent_stdout, upright
+from sim.fall import draw_orientation, let_fall
 from sim.ground import slope_quaternion
 from sim.kitty.config import KittyConfig
 from sim.kitty.model import ARMATURE_KG_M2, foot_depth_m, kitty_urdf
@@ -82,12 +84,32 @@ class KittyPhysics:
         """Return the cosine between the vertical axes of base and ground."""
         return upright(self.body().quaternion, slope_quaternion(self._config.ground))
 
+    def intact(self) -> bool:
+        """Return True: there are no linkages."""
+        return True
+
     def push(self, force_world_n: Vector, steps: int) -> None:
         """Pull at the base's centre for a number of physics steps from now. Shape (3,), N, world frame."""
         self.world.push(force_world_n, steps)
 
     def reset(self, rng: np.random.Generator) -> MotorConditions:
         """Draw a machine and a pose; put it, at rest, just above the ground."""
+        motors = self._draw(rng)
+        self._place(motors.start_rad)
+        return motors
+
+    def drop(self, rng: np.random.Generator) -> MotorConditions:
+        """Draw a machine, any pose and any orientation; the robot falls from just above the ground."""
+        client, body = self.world.client, self.world.body
+        motors = self._draw(rng)
+        joints = self._description.joints
+        pose = rng.uniform([joint.lower_rad for joint in joints], [joint.upper_rad for joint in joints]).tolist()
+        let_fall(client, body, self._numbers, pose, draw_orientation(rng), self._config.ground)
+        set_joint_friction(client, body, self._numbers, self._episode.joint_friction_nm)
+        return replace(motors, start_rad=tuple(pose))
+
+    def _draw(self, rng: np.random.Generator) -> MotorConditions:
+        """Go back to the snapshot with a new machine."""
         client, body = self.world.client, self.world.body
         self._episode = episode = draw_episode(self._config, self._description, rng)
         pybullet.restoreState(stateId=self._snapshot, physicsClientId=client)
@@ -102,7 +124,6 @@ class KittyPhysics:
             inertia_scale=episode.inertia_scale,
         )
         set_foot_friction(client, body, self._feet, episode.foot_friction)
-        self._place(episode.motors.start_rad)
         return episode.motors
 
     def close(self) -> None:

@@ -1,0 +1,29 @@
+"""Motions that bring a robot back to where an episode begins, as coroutines without a clock or a robot in them."""
+
+from safety.resets.moves import Moves, Pace, hold, move_to, until
+from safety.resets.perform import perform
+from safety.resets.righting import Attempt, Righted, Righting
+from safety.resets.righting_kitty import right_kitty
+from safety.resets.righting_minitaur import right_minitaur, right_servo_minitaur
+from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, stands, tilt_cosine, up_in_base
+
+__all__ = [
+    "UPRIGHT_COSINE",
+    "Attempt",
+    "Moves",
+    "Pace",
+    "Righted",
+    "Righting",
+    "Stillness",
+    "hold",
+    "is_still",
+    "move_to",
+    "perform",
+    "right_kitty",
+    "right_minitaur",
+    "right_servo_minitaur",
+    "stands",
+    "tilt_cosine",
+    "until",
+    "up_in_base",
+]
