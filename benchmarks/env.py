@@ -67,9 +67,13 @@ class Unguarded:
         robot = self._simulation.robot
         motion = MotionLoop(robot, self._simulation.clock, round(config.bus_hz / config.control_hz))
         task = WalkTask(config.task, motion.policy_period_s)
-        self.env: RobotEnv[WalkMemory] = RobotEnv(motion, task, robot.reset, robot.close, config.task.time_limit_steps)
+        self.env: RobotEnv[WalkMemory] = RobotEnv(motion, task, self._begin, robot.close, config.task.time_limit_steps)
         self._actions = actions
         self._seed = config.seed
+
+    def _begin(self, rng: np.random.Generator) -> tuple[()]:
+        self._simulation.robot.reset(rng)
+        return ()
 
     def record(self) -> tuple[int, Torques]:
         """Run the episode once; return a saved state of its beginning and the torques of its physics steps."""

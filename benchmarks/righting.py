@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -18,22 +18,22 @@ import numpy as np
 from pydantic import JsonValue
 
 from benchmarks.report import Report
-from robot.description import RobotDescription
+from fetlock.guarding import guarded, read_limits
+from fetlock.resets import routine_for
 from robot.errors import UsageError
 from robot.types import RobotState
-from safety import GuardConfig, GuardedRobot
-from safety.resets import Righting, perform, right_kitty, right_minitaur, right_servo_minitaur
+from safety import GuardConfig
+from safety.resets import ResetFailedError, ResetStep, run_routine
 from sim import (
     DynamixelMinitaurConfig,
     KittyConfig,
     MinitaurConfig,
     RandomisationConfig,
-    ServoConfig,
     ServoRandomisationConfig,
+    SimulatedConfig,
     SimulatedMinitaur,
     SimulatedServoRobot,
     Simulation,
-    describe,
     simulate_minitaur,
     simulate_servos,
 )
@@ -41,13 +41,6 @@ from sim import (
 _BUS_HZ = 100.0
 # Of the normal distribution, for an interval of 95%.
 _Z = 1.959963984540054
-# Kitty: the no-load speed of the XM430-W210 at 12 V (ROBOTIS e-manual).
-_KITTY_RAD_S = 8.06
-# Same of the XM430-W350.
-_SERVO_MINITAUR_RAD_S = 4.82
-# The Minitaur's guard in `configs/minitaur_walk.yaml`; motors that may turn over the back, within bullet3's range of the swing.
-_MINITAUR_RAD_S, _MINITAUR_MIN_RAD, _MINITAUR_MAX_RAD = 100.0, -3.2, 6.3
-
 Kind = Literal["kitty", "minitaur", "minitaur_dynamixel"]
 
 
@@ -57,13 +50,15 @@ class Patient:
 
     Attributes:
         simulation: Of it.
-        guard: Wide enough for its routine.
-        right: Its routine.
+        robot: Its configuration.
+        guard: Limits.
+        steps: Its routine.
     """
 
     simulation: Simulation[SimulatedMinitaur] | Simulation[SimulatedServoRobot]
+    robot: SimulatedConfig
     guard: GuardConfig
-    right: Callable[[RobotState, float], Righting]
+    steps: Sequence[ResetStep]
 
 
 @dataclass(frozen=True)
@@ -112,40 +107,33 @@ def main(argv: Sequence[str]) -> Report:
 
 def admit(kind: Kind, *, randomised: bool = False, self_collision: bool = False) -> Patient:
     """Build a robot with its guard and its routine."""
+    guard = GuardConfig.model_validate(read_limits(kind))
+    simulation: Simulation[SimulatedMinitaur] | Simulation[SimulatedServoRobot]
+    robot: SimulatedConfig
     if kind == "minitaur":
-        stock = MinitaurConfig(self_collision=self_collision, randomise=RandomisationConfig(enabled=randomised))
-        guard = GuardConfig(
-            position_min_rad=_MINITAUR_MIN_RAD, position_max_rad=_MINITAUR_MAX_RAD, velocity_max_rad_s=_MINITAUR_RAD_S, low_pass_hz=None
-        )
-        return Patient(simulate_minitaur(stock, _BUS_HZ), guard, right_minitaur)
-    config: ServoConfig
-    randomise = ServoRandomisationConfig(enabled=randomised)
-    if kind == "kitty":
-        config = KittyConfig(self_collision=self_collision, randomise=randomise)
-        return Patient(simulate_servos(config, _BUS_HZ), _whole_range(describe(config), _KITTY_RAD_S), right_kitty)
-    config = DynamixelMinitaurConfig(self_collision=self_collision, randomise=randomise)
-    return Patient(simulate_servos(config, _BUS_HZ), _whole_range(describe(config), _SERVO_MINITAUR_RAD_S), right_servo_minitaur)
-
-
-def _whole_range(description: RobotDescription, velocity_rad_s: float) -> GuardConfig:
-    return GuardConfig(
-        position_min_rad=tuple(joint.lower_rad for joint in description.joints),
-        position_max_rad=tuple(joint.upper_rad for joint in description.joints),
-        velocity_max_rad_s=velocity_rad_s,
-    )
+        robot = MinitaurConfig(self_collision=self_collision, randomise=RandomisationConfig(enabled=randomised))
+        simulation = simulate_minitaur(robot, _BUS_HZ)
+    else:
+        make = KittyConfig if kind == "kitty" else DynamixelMinitaurConfig
+        robot = make(self_collision=self_collision, randomise=ServoRandomisationConfig(enabled=randomised))
+        simulation = simulate_servos(robot, _BUS_HZ)
+    return Patient(simulation, robot, guard, routine_for(robot, guard, 1.0 / _BUS_HZ))
 
 
 def fall_and_rise(patient: Patient, rng: np.random.Generator) -> Outcome:
     """Let the robot fall as `rng` draws it, and get up."""
     robot, clock = patient.simulation.robot, patient.simulation.clock
     robot.drop(rng)
-    guarded = GuardedRobot(robot, patient.guard, clock.period_s)
-    state = guarded.read()
-    start_s = robot.now_s
-    righted = perform(patient.right(state, clock.period_s), guarded, clock)
+    guard = guarded(robot, patient.robot, patient.guard, bus_hz=_BUS_HZ, control_hz=_BUS_HZ, now_s=clock.now_s)
+    state, start_s = guard.read(), robot.now_s
+    guard.arm()
+    try:
+        attempts, stands = len(run_routine(patient.steps, guard, clock).attempts), True
+    except ResetFailedError as error:
+        attempts, stands = len(error.report.attempts), False
     overheated = isinstance(robot, SimulatedMinitaur) and not all(robot.motors_enabled)
-    start, end = _vertical(state), _vertical(righted.state)
-    return Outcome(start, righted.stands and not overheated, robot.now_s - start_s, len(righted.attempts), overheated, end[2])
+    start, end = _vertical(state), _vertical(guard.read())
+    return Outcome(start, stands and not overheated, robot.now_s - start_s, attempts, overheated, end[2])
 
 
 def _vertical(state: RobotState) -> tuple[float, ...]:

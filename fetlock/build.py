@@ -7,6 +7,7 @@ import numpy as np
 from fetlock.config import RunConfig
 from fetlock.guarding import guarded
 from fetlock.machines import EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind
+from fetlock.resets import EpisodeReset, routine_of
 from policy.layout import PolicyLayout
 from robot.clock import PacedClock, RealTimeClock, TickStatistics, monotonic_s
 from robot.protocols import Clock
@@ -53,12 +54,8 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> R
         outside=(BoardWatch(StopBoard(), monotonic_s),) if realtime or not emulated else (),
     )
     motion = MotionLoop(guard, machine.clock, round(config.bus_hz / config.control_hz))
-
-    def reset(rng: np.random.Generator) -> None:
-        machine.reset(rng)
-        guard.arm()
-        guard.engage()
-
+    attended = realtime or not emulated
+    reset = EpisodeReset(guard, machine.clock, machine.reset, routine_of(config), attended=attended)
     return RobotEnv(
         motion,
         make_task(config, motion.policy_period_s),
@@ -84,16 +81,15 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
     motion = MotionLoop(robot, clock, round(config.bus_hz / config.control_hz))
     task = make_task(config, motion.policy_period_s)
 
-    def reset(rng: np.random.Generator) -> None:
+    def place(rng: np.random.Generator) -> None:
         simulation.robot.reset(rng)
-        robot.engage()
         if real is not None:
             real.start()
 
     return RobotEnv(
         motion,
         task,
-        reset,
+        EpisodeReset(robot, clock, place, routine_of(config)),
         robot.close,
         config.task.time_limit_steps,
         timing=TickStatistics() if real is None else real.statistics,

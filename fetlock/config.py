@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
 
@@ -64,6 +64,10 @@ class RunConfig(BaseModel):
     robot: RobotConfig = MinitaurConfig()
     # Without defaults: what may move is decided for each robot. In a file, the name of one in configs/limits/ may stand for all of it.
     guard: GuardConfig
+    reset: Literal["teleport", "routine"] = Field(
+        default="teleport",
+        description="How episodes of a simulated robot begin: by magic, or by the routines that a robot of metal runs in any case.",
+    )
     task: TaskConfig = WalkConfig()
     sac: SacConfig = SacConfig()
     train: TrainConfig = TrainConfig()

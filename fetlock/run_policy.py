@@ -158,7 +158,7 @@ def _drive_client(path: Path, config: RunConfig, client: MotionClient, seconds: 
     env: RobotEnv[WalkMemory] = RobotEnv(
         motion,
         make_task(config, motion.policy_period_s),
-        lambda rng: client.release(int(rng.integers(2**31))),
+        lambda rng: _released(client, int(rng.integers(2**31))),
         client.close,
         config.task.time_limit_steps,
         timing=timing,
@@ -171,6 +171,12 @@ def _drive_client(path: Path, config: RunConfig, client: MotionClient, seconds: 
     finally:
         gc.enable()
     return replace(report, lateness_ms=timing.percentiles_ms(), granted=client.about.granted)
+
+
+def _released(client: MotionClient, seed: int) -> tuple[()]:
+    """Begin an episode where the robot is served."""
+    client.release(seed)
+    return ()
 
 
 def _drive(path: Path, config: RunConfig, env: RobotEnv[WalkMemory], seconds: float, seed: int) -> RunReport:

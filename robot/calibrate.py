@@ -12,7 +12,7 @@ from robot.dynamixel.provision import SetupBus, identify, read_register, require
 from robot.dynamixel.tables import ControlTable
 from robot.dynamixel.units import POSITION_RAD, PULSES_PER_TURN
 from robot.errors import CalibrationError
-from robot.operator import Operator
+from robot.protocols import Operator
 
 # Ends of a joint's range that are nearer than this are no range, pulses: 10 degrees.
 _RANGE_MIN_RAW = 114

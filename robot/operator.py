@@ -1,17 +1,10 @@
-"""The person beside the robot: an object that is asked, so that a test or a script can answer for them."""
+"""The person beside the robot, at a terminal."""
 
 from __future__ import annotations
 
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from robot.errors import RobotError
-
-
-class Operator(Protocol):
-    """Who puts the robot into poses and says that it is safe to move."""
-
-    def confirm(self, request: str) -> None:
-        """Ask for something to be done; return when it is. Raises RobotError if the person refuses or is not there."""
 
 
 class ConsoleOperator:

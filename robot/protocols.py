@@ -85,6 +85,13 @@ class Clock(Protocol):
         """Wait for the next tick of the schedule; return the slack in s (negative: that late)."""
 
 
+class Operator(Protocol):
+    """Who puts the robot into poses and says that it is safe to move: an object that is asked, so that a test can answer for them."""
+
+    def confirm(self, request: str) -> None:
+        """Ask for something to be done; return when it is. Raises RobotError if the person refuses or is not there."""
+
+
 @runtime_checkable
 class Camera(Protocol):
     """A source of RGB images."""

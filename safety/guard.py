@@ -224,6 +224,10 @@ class GuardedRobot:
         self._drive.cut()
         self._step()
 
+    def poll(self) -> None:
+        """Look at what stops the robot from outside, without a bus tick: for one that lies without torque."""
+        self._look(Ask.NONE)
+
     def clear(self) -> None:
         """Say, as the operator, that what stopped the robot is over; what still holds goes on to."""
         self._step(Ask.CLEAR)

@@ -41,8 +41,8 @@ class Machine:
         robot: The guard; nobody else holds it or the robot inside.
         clock: Its bus clock, in real time.
         schedule: The real-time clock inside `clock`.
-        release: Makes the robot ready to be driven again, torque as it is. Hardware is taken as it stands; a simulated robot begins an episode
-            drawn from the generator.
+        release: Makes the robot ready to be driven again, torque as it is. Hardware is taken as it stands; a simulated robot begins an
+            episode drawn from the generator.
         drive: The robot's torque; None where it cannot be switched off.
     """
 

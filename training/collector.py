@@ -111,6 +111,8 @@ class Collector:
             self._rng = episode_rng(self._seed, self._index, self.episode)
             # A whole second behind everything recorded: simulated time is the same whether or not the process was a new one.
             self._observation = self._env.begin(self._rng, math.floor(self.stamp_s) + _EPISODE_GAP_S)
+            # What a routine did is logged in front of the episode that it prepared; no step spans it, and nothing is learned from it.
+            self._append_bus(self._env.reset_ticks)
             self._step = 0
             self.lateness_s = 0.0
         observation = self._observation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, SupportsFloat
 
@@ -19,7 +19,8 @@ from safety.motion import BusTick, Motion
 from safety.types import Mode, Reason
 from training.tasks.task import Memory, Observation, Task
 
-ResetRoutine = Callable[[np.random.Generator], None]
+# Puts the robot into a start pose and lets the policy drive; returns the bus ticks that a routine took, none after a teleport.
+ResetRoutine = Callable[[np.random.Generator], Sequence[BusTick]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
     Args:
         motion: The guarded robot with its clock.
         task: Commands, observations, rewards and terminations.
-        reset: Puts the robot into a start pose and reseeds the guard.
+        reset: Puts the robot into a start pose and lets the policy drive.
         close: Releases the robot.
         time_limit_steps: Steps after which an episode is truncated.
         timing: What the loop's real-time clock counts; stays at 0 where no clock is real.
@@ -97,6 +98,8 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         self._skip_to = skip_to
         self._make_camera = camera
         self._camera: Camera | None = None
+        # Of the newest reset, for the log.
+        self.reset_ticks: Sequence[BusTick] = ()
         self._state: RobotState | None = None
         self._memory: Memory | None = None
         self._steps = 0
@@ -108,7 +111,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
     def begin(self, rng: np.random.Generator, not_before_s: float = 0.0) -> Observation:
         """Start an episode drawn from `rng`, simulated time at `not_before_s` or later; return the first observation, shape (o,)."""
         self._skip_to(not_before_s)
-        self._reset(rng)
+        self.reset_ticks = self._reset(rng)
         self._state = self.motion.robot.read()
         self._steps = 0
         observation, self._memory = self.task.start(self._state)

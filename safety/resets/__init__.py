@@ -5,6 +5,8 @@ from safety.resets.perform import perform
 from safety.resets.righting import Attempt, Righted, Righting
 from safety.resets.righting_kitty import right_kitty
 from safety.resets.righting_minitaur import right_minitaur, right_servo_minitaur
+from safety.resets.routines import ResetFailedError, ResetReport, ResetStep, run_routine
+from safety.resets.steps import Right, cooling, standing
 from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, stands, tilt_cosine, up_in_base
 
 __all__ = [
@@ -12,9 +14,14 @@ __all__ = [
     "Attempt",
     "Moves",
     "Pace",
+    "ResetFailedError",
+    "ResetReport",
+    "ResetStep",
+    "Right",
     "Righted",
     "Righting",
     "Stillness",
+    "cooling",
     "hold",
     "is_still",
     "move_to",
@@ -22,6 +29,8 @@ __all__ = [
     "right_kitty",
     "right_minitaur",
     "right_servo_minitaur",
+    "run_routine",
+    "standing",
     "stands",
     "tilt_cosine",
     "until",

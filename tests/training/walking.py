@@ -17,8 +17,9 @@ def walking_env(limit: int = 50, guard: GuardConfig = GUARD, **task: float) -> R
     clock = InstantClock(robot, 0.01)
     guarded = GuardedRobot(robot, guard, 0.01, now_s=clock.now_s)
 
-    def reset(rng: object) -> None:
+    def reset(rng: object) -> tuple[()]:
         robot.reset(rng, centre_rad=2.0)
         guarded.engage()
+        return ()
 
     return RobotEnv(MotionLoop(guarded, clock, 2), WalkTask(WalkConfig(**task), 0.02), reset, guarded.close, limit)

@@ -1,0 +1,164 @@
+"""Routines between episodes: steps with success checks and attempts, run through the guard, an operator as the last resort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from robot.errors import RobotError
+from robot.protocols import Clock, Operator
+from robot.types import Command, FloatArray, RobotState
+from safety.modes import Cause
+from safety.motion import BusTick
+from safety.resets.moves import Moves
+from safety.types import AppliedCommand, Mode
+
+# How often a step is tried: ROBEL's D'Kitty gives up after as many resets.
+ATTEMPTS = 5
+
+
+class Driven(Protocol):
+    """A guarded robot, here or in another process."""
+
+    def read(self) -> RobotState:
+        """Return the newest state."""
+
+    def write(self, command: Command) -> AppliedCommand:
+        """Send a command for the coming tick."""
+
+    def engage(self, mode: Mode = Mode.ACTIVE) -> None:
+        """Let somebody drive; raises RobotError with what stops the robot."""
+
+    def trip(self, cause: Cause) -> None:
+        """Stop the robot for a cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetStep:
+    """A part of a routine.
+
+    Attributes:
+        name: As an operator and a report call it.
+        moves: Makes the motion of an attempt from its number, from 0, the newest state and the target to start from, shape (n,), rad.
+        done: Whether a state needs the step no more; asked before and after each attempt.
+        attempts: How often it is tried.
+        ask: What an operator is asked for when it has failed.
+    """
+
+    name: str
+    moves: Callable[[int, RobotState, FloatArray], Moves]
+    done: Callable[[RobotState], bool]
+    attempts: int = ATTEMPTS
+    ask: str = "put the robot into its start pose"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a step.
+
+    Attributes:
+        step: Its name.
+        number: From 1.
+        seconds: Of the robot's time.
+        success: It did what it should.
+        stopped: What the guard found, if anything.
+    """
+
+    step: str
+    number: int
+    seconds: float
+    success: bool
+    stopped: str = ""
+
+    def __str__(self) -> str:
+        outcome = "done" if self.success else self.stopped or "failed"
+        return f"{self.step}, attempt {self.number}: {outcome} after {self.seconds:.1f} s"
+
+
+@dataclass(slots=True)
+class ResetReport:
+    """What a routine did.
+
+    Attributes:
+        attempts: In their order; none where nothing was needed.
+        operator_calls: How often a person was asked.
+        ticks: Every bus tick.
+        seconds: Of the robot's time.
+    """
+
+    attempts: list[Attempt] = field(default_factory=list)
+    operator_calls: int = 0
+    ticks: list[BusTick] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class ResetFailedError(RobotError):
+    """A step has used up its attempts and nobody could help; the robot is in HOLD, and `report` has the history."""
+
+    def __init__(self, step: ResetStep, report: ResetReport) -> None:
+        history = "; ".join(map(str, report.attempts))
+        super().__init__(f"the reset step {step.name!r} failed: {history}. Please {step.ask}, then 'fetlock stop --clear'")
+        self.report = report
+
+
+def run_routine(steps: Sequence[ResetStep], robot: Driven, clock: Clock, operator: Operator | None = None) -> ResetReport:
+    """Run the steps of a routine that are not done yet, in their order.
+
+    Args:
+        steps: Of the routine.
+        robot: Armed.
+        clock: Its bus clock.
+        operator: Asked when a step has used up its attempts; None: nobody is there.
+
+    Raises:
+        ResetFailedError: If a step fails and nobody helps; the robot is in HOLD until an operator clears it.
+        RobotError: If something stops the robot that a routine cannot end, or the operator gives up.
+    """
+    report, start_s = ResetReport(), clock.now_s()
+    for step in steps:
+        while not _tried(step, robot, clock, report):
+            if operator is None:
+                robot.trip(Cause.RESET_FAILED)
+                raise ResetFailedError(step, report)
+            report.operator_calls += 1
+            operator.confirm(f"The step {step.name!r} failed {step.attempts} times. Please {step.ask}.")
+    report.seconds = clock.now_s() - start_s
+    return report
+
+
+def _tried(step: ResetStep, robot: Driven, clock: Clock, report: ResetReport) -> bool:
+    """Try a step as often as it may be; tell whether it is done."""
+    for number in range(step.attempts):
+        if step.done(robot.read()):
+            return True
+        # From where the robot stands: the guard's memory begins anew, as after any stop.
+        robot.engage(Mode.RESETTING)
+        start_s = clock.now_s()
+        stopped = _drive(step, number, robot, clock, report.ticks)
+        success = not stopped and step.done(robot.read())
+        report.attempts.append(Attempt(step.name, number + 1, clock.now_s() - start_s, success, stopped))
+        if success:
+            return True
+    return False
+
+
+def _drive(step: ResetStep, number: int, robot: Driven, clock: Clock, ticks: list[BusTick]) -> str:
+    """Follow a motion to its end; return what stopped it, nothing if nothing did."""
+    state = robot.read()
+    moves = step.moves(number, state, state.joints.position_rad)
+    try:
+        target = next(moves)
+        while True:
+            command = Command(target)
+            applied = robot.write(command)
+            ticks.append(BusTick(clock.period_s, state, command, applied))
+            if applied.mode is not Mode.RESETTING:
+                return f"stopped by the guard, {applied.mode.name}"
+            clock.wait()
+            state = robot.read()
+            target = moves.send(state)
+    except StopIteration:
+        return ""
+    finally:
+        moves.close()
