@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from benchmarks.righting import Kind, Patient, admit, fall_and_rise, main, wilson
+from fetlock.guarding import guarded
 from robot.errors import UsageError
-from robot.types import Command
 from safety import GuardedRobot
-from safety.resets import perform, right_servo_minitaur, tilt_cosine
-from safety.types import INTERVENTIONS, AppliedCommand, Reason
+from safety.resets import run_routine, tilt_cosine
+from safety.types import INTERVENTIONS
+from sim import DynamixelMinitaurConfig
 
 FALLS = 12
 # The servos are too slow to throw the Minitaur off its side, on which few falls end (docs/robots.md).
@@ -30,7 +31,7 @@ def patient(request: pytest.FixtureRequest) -> Iterator[Patient]:
 def test_robots_get_up_from_whatever_side_they_lie_on(patient: Patient) -> None:
     outcomes = [fall_and_rise(patient, np.random.default_rng([77, number])) for number in range(FALLS)]
     stuck = [outcome for outcome in outcomes if not outcome.stands]
-    if patient.right is right_servo_minitaur:
+    if isinstance(patient.robot, DynamixelMinitaurConfig):
         assert all(abs(outcome.cosine) < ON_ITS_SIDE for outcome in stuck)
         assert len(stuck) <= 2
     else:
@@ -40,41 +41,36 @@ def test_robots_get_up_from_whatever_side_they_lie_on(patient: Patient) -> None:
     assert all(outcome.cosine >= 0.99 and outcome.seconds < 30.0 for outcome in stood)
 
 
-class Counting(GuardedRobot):
-    """Remembers what the guard changed."""
-
-    interventions = 0
-
-    def write(self, command: Command) -> AppliedCommand:
-        applied = super().write(command)
-        self.interventions += (applied.reasons & INTERVENTIONS) != Reason.NONE
-        return applied
+def guard_of(patient: Patient) -> GuardedRobot:
+    robot, clock = patient.simulation.robot, patient.simulation.clock
+    guard = guarded(robot, patient.robot, patient.guard, bus_hz=100.0, control_hz=100.0, now_s=clock.now_s)
+    guard.arm()
+    return guard
 
 
-def test_the_guard_has_nothing_to_change_and_the_robot_stands_as_after_a_reset(patient: Patient) -> None:
+def test_the_guard_changes_little_and_the_robot_stands_as_after_a_reset(patient: Patient) -> None:
     robot, clock = patient.simulation.robot, patient.simulation.clock
     robot.reset(np.random.default_rng(0))
     standing = robot.read().tracked_base
     robot.drop(np.random.default_rng([77, 1]))
-    guarded = Counting(robot, patient.guard, clock.period_s)
-    righted = perform(patient.right(guarded.read(), clock.period_s), guarded, clock)
-    assert righted.stands
-    assert guarded.interventions == 0
-    stood = righted.state.tracked_base
+    guard = guard_of(patient)
+    report = run_routine(patient.steps, guard, clock)
+    assert report.attempts[-1].success
+    changed = sum(bool(tick.reasons & INTERVENTIONS) for tick in report.ticks)
+    # A joint that stands at the end of its travel goes inwards slowly.
+    assert changed < 0.2 * len(report.ticks)
+    stood = guard.read().tracked_base
     assert standing is not None
     assert stood is not None
     # Start poses are drawn around home.
     assert stood.position_world_m[2] == pytest.approx(standing.position_world_m[2], abs=0.02)
-    assert tilt_cosine(righted.state) > 0.99
+    assert tilt_cosine(guard.read()) > 0.99
 
 
 def test_a_robot_that_stands_stays_where_it_is(patient: Patient) -> None:
     robot, clock = patient.simulation.robot, patient.simulation.clock
     robot.reset(np.random.default_rng(0))
-    guarded = GuardedRobot(robot, patient.guard, clock.period_s)
-    righted = perform(patient.right(guarded.read(), clock.period_s), guarded, clock)
-    assert righted.stands
-    assert [attempt.flipped for attempt in righted.attempts] == [False]
+    assert run_routine(patient.steps, guard_of(patient), clock).attempts == []
 
 
 def test_the_benchmark_reports_every_robot() -> None:
