@@ -99,6 +99,11 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
     )
 
 
+def judged_config(config: RunConfig) -> RunConfig:
+    """Return the configuration to judge policies of a run with: every policy begins in the same start poses, however the run's episodes do."""
+    return config.model_copy(update={"reset": "teleport"})
+
+
 def make_task(config: RunConfig, policy_period_s: float) -> WalkTask:
     """Build the task of a configuration."""
     return WalkTask(config.task, policy_period_s)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fetlock.arguments import VerbParser
-from fetlock.build import make_env, mark_of, policy_layout
+from fetlock.build import judged_config, make_env, mark_of, policy_layout
 from fetlock.config import DEFAULT_CONFIG, RunConfig, load_config
 from fetlock.video import Film
 from policy.acting import NumpyActor
@@ -102,7 +102,7 @@ def evaluate(policy_folder: Path, config: RunConfig, *, episodes: int, first_see
         PolicyError: If there is no policy, or it belongs to another robot, task or network.
     """
     policy = load_policy(policy_folder)
-    env = make_env(config, render_mode=None if video is None else "rgb_array")
+    env = make_env(judged_config(config), render_mode=None if video is None else "rgb_array")
     try:
         policy.config.layout.require_same(policy_layout(config, env), str(policy_folder))
         actor = NumpyActor(policy.config.layout)

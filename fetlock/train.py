@@ -13,7 +13,7 @@ from types import FrameType
 
 from fetlock.arguments import VerbParser
 from fetlock.artifacts import LoopFigures, finish_run
-from fetlock.build import contract_of, make_env, mark_of, policy_layout
+from fetlock.build import contract_of, judged_config, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
 from fetlock.progress import Gauge, Progress
 from fetlock.revision import revision
@@ -134,7 +134,15 @@ def _roles(folder: RunFolder, config: RunConfig, layout: PolicyLayout, contract:
         Role("logger", partial(record, shape, folder.path / "rollouts", metadata)),
         Role(
             "evaluator",
-            partial(evaluate, shape, partial(make_env, config), layout, mark_of(config), config.train.evaluation_episodes, folder.path),
+            partial(
+                evaluate,
+                shape,
+                partial(make_env, judged_config(config)),
+                layout,
+                mark_of(config),
+                config.train.evaluation_episodes,
+                folder.path,
+            ),
         ),
     ]
     for index in range(config.train.collectors):
@@ -194,7 +202,7 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig) -> LoopFigures:
     set_aside(folder.path / "rollouts", after=checkpoint[1].log_position if checkpoint else {0: 0})
     layout, joints = _layout(config)
     contract = contract_of(config)
-    env, judged = make_env(config), make_env(config)
+    env, judged = make_env(config), make_env(judged_config(config))
     with _linked(folder, config, layout, joints) as (_, link), Progress() as progress, _stop_on_signals(link):
         logger = Logger(folder.path / "rollouts", link.steps, link.bus, link.counters, _metadata(folder, config))
         learner = make_deterministic_learner(layout, config.sac, config.train, config.seed)
