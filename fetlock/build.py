@@ -100,7 +100,7 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
 
 
 def judged_config(config: RunConfig) -> RunConfig:
-    """Return the configuration to judge policies of a run with: every policy begins in the same start poses, however the run's episodes do."""
+    """Return the configuration to judge policies of a run with: each begins in the same start poses, however the run's episodes do."""
     return config.model_copy(update={"reset": "teleport"})
 
 
