@@ -40,8 +40,8 @@ class Senses:
 class HardwareRobot:
     """Implements Robot and Armable. Connected and set up when made, with torque off: `arm` switches it on.
 
-    Goals are rounded to pulses and kept inside of the joints' ranges, and within what a motor can turn in a tick from the goal before;
-    `write` returns what was sent. `read` gives the hardware errors of all motors; a motor that reports one stays readable.
+    Goals are rounded to pulses and kept inside of the joints' ranges, and within what a motor can turn in a tick from the goal before or
+    from where it is; `write` returns what was sent. `read` gives the hardware errors of all motors; a motor that reports one stays readable.
 
     Closing lets go of the bus, not of the robot: its motors hold where they stand. `cut` switches torque off.
 
@@ -124,7 +124,10 @@ class HardwareRobot:
         link = self._connection
         raw = link.joint_map.to_raw(command.position_rad)
         low, high = link.bounds
-        raw = np.clip(np.clip(raw, self._goals - link.step_raw, self._goals + link.step_raw), low, high)
+        # A goal may always come to where its joint is, and a step beyond.
+        present = self._goals if self._state is None else link.joint_map.to_raw(self._state.joints.position_rad)
+        lowest, highest = np.minimum(self._goals, present) - link.step_raw, np.maximum(self._goals, present) + link.step_raw
+        raw = np.clip(np.clip(raw, lowest, highest), low, high)
         self._send(raw)
         return Command(link.joint_map.position_rad(raw))
 

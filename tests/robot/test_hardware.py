@@ -122,6 +122,17 @@ def test_goals_are_checked_and_kept_in_bounds_before_they_are_sent(rig: tuple[Em
     np.testing.assert_allclose(applied, low, atol=0.002)
 
 
+def test_a_goal_may_come_to_where_a_hand_has_turned_its_joint(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, clock = rig
+    robot.arm()
+    start = robot.read().joints.position_rad
+    machine.client.ask("turn", joint=1, angle_rad=float(start[1]) + 0.8)
+    clock.wait()
+    turned = robot.read().joints.position_rad
+    assert turned[1] - start[1] > 0.5
+    np.testing.assert_allclose(robot.write(command(turned, 12)).position_rad, turned, atol=1e-9)
+
+
 def run_until_it_raises(robot: HardwareRobot, clock: Clock, ticks: int) -> None:
     for _ in range(ticks):
         clock.wait()
