@@ -23,6 +23,7 @@ VERBS = {
     "emulate": ("fetlock.emulate", "serve an emulated motor bus that any Protocol 2.0 client can open"),
     "eval": ("fetlock.evaluate", "run episodes of a trained policy's mean action and report returns, speed and falls"),
     "run": ("fetlock.run_policy", "run a learned policy on a robot, in simulated or in real time; nothing is learned"),
+    "reset": ("fetlock.reset_robot", "bring a robot back to where an episode begins, from any fallen pose"),
     "stop": ("fetlock.stop", "stop every robot on this machine, watch over them, or release the stop; needs nothing else to work"),
     "replay": ("fetlock.replay", "play a recorded episode back in simulation and compare joint positions"),
     "plot": ("fetlock.plot", "draw the learning curves of one run or several"),

@@ -113,7 +113,7 @@ _MANNERS: dict[str, Manner] = {
 }
 
 
-def routine_of(config: RunConfig) -> Sequence[ResetStep] | None:
+def routine_of(config: RunConfig) -> tuple[ResetStep, ...] | None:
     """Return the routine between episodes of a robot; None where a simulation teleports.
 
     Raises:
@@ -124,7 +124,7 @@ def routine_of(config: RunConfig) -> Sequence[ResetStep] | None:
     return routine(config)
 
 
-def routine(config: RunConfig) -> Sequence[ResetStep]:
+def routine(config: RunConfig) -> tuple[ResetStep, ...]:
     """Return the routine of a robot, however it is reached: cool down, stand up.
 
     Raises:
@@ -133,7 +133,7 @@ def routine(config: RunConfig) -> Sequence[ResetStep]:
     return routine_for(config.robot, config.guard, 1.0 / config.bus_hz)
 
 
-def routine_for(robot: AnyRobotConfig, guard: GuardConfig, period_s: float) -> Sequence[ResetStep]:
+def routine_for(robot: AnyRobotConfig, guard: GuardConfig, period_s: float) -> tuple[ResetStep, ...]:
     """Return the routine of a robot behind a guard with these limits and bus period, s; see `routine`."""
     kind = body_kind(robot)
     manner = _MANNERS.get(kind)

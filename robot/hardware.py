@@ -41,7 +41,7 @@ class HardwareRobot:
     """Implements Robot and Armable. Connected and set up when made, with torque off: `arm` switches it on.
 
     Goals are rounded to pulses and kept inside of the joints' ranges, and within what a motor can turn in a tick from the goal before or
-    from where it is; `write` returns what was sent. `read` gives the hardware errors of all motors; a motor that reports one stays readable.
+    from where it is; `write` returns what was sent. `read` gives the hardware errors of all motors; one that reports any stays readable.
 
     Closing lets go of the bus, not of the robot: its motors hold where they stand. `cut` switches torque off.
 

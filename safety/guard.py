@@ -5,6 +5,7 @@ Each `write` is one bus tick: look at the newest state, decide the mode, filter 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from robot.errors import CommandError, MotorError, PortError, RobotError, UsageError
+from robot.errors import CommandError, MotorError, PortError, RobotError, StaleError, UsageError
 from robot.protocols import Armable, Robot
 from robot.types import Command, FloatArray, RobotState, frozen_array
 from safety.arming import PLAY_RAD, arming_complaints
@@ -204,6 +205,8 @@ class GuardedRobot:
         if self.mode not in (Mode.BOOT, Mode.DISARMED):
             return
         self._look(Ask.RELEASE)
+        with contextlib.suppress(StaleError):
+            self.refresh()
         complaints = arming_complaints(self.read(), self.config, self._wide, self.joint_names, self._capability)
         if self.causes:
             complaints.append(f"stopped because {sentences(self.causes)}")
@@ -339,6 +342,9 @@ class GuardedRobot:
 
     def _reseed(self) -> FilterMemory:
         """Begin at the measured pose."""
+        with contextlib.suppress(StaleError):
+            self.refresh()
+        # A sensor that nobody read during a pause, such as arming takes, has old data once.
         self._state = self._robot.read()
         measured, wide = self._state.joints.position_rad, self._wide
         inside = np.clip(measured, wide.position_min_rad, wide.position_max_rad)

@@ -36,6 +36,9 @@ class SimulatedRobot(Robot, Timed, Filmed, Protocol):
     def reset(self, rng: np.random.Generator) -> None:
         """Put the robot into a start pose, drawing everything random from `rng`."""
 
+    def drop(self, rng: np.random.Generator) -> None:
+        """Let the robot fall anyhow, drawing everything random from `rng`."""
+
 
 RobotT = TypeVar("RobotT", bound=SimulatedRobot, covariant=True)
 

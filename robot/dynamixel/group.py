@@ -19,8 +19,9 @@ from robot.types import FloatArray
 # Registers 120 to 135 in one block: clock, moving, pwm, current, velocity, position; at the same addresses in all tables.
 _STATE_FROM, _STATE_TO = "realtime_tick", "present_position"
 _TICK, _CURRENT, _VELOCITY, _POSITION = 0, 6, 8, 12
-# Torque stays on only if no motor is further than this from its goal when it comes on, pulses: 1 degree.
-_ARM_PULSES = 11
+# Torque stays on only if no motor is further than this from its goal when it comes on, pulses: 3.5 degrees, twice what a kitty with weak
+# motors gives way under its own weight (simulated).
+_ARM_PULSES = 40
 # How often a motor's torque is switched off until it confirms.
 _CUT_ATTEMPTS = 5
 
