@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from robot.types import FloatArray, RobotState, frozen_array
-from safety.resets.moves import Moves, Pace, move_to, until
+from safety.resets.moves import Moves, Pace, hold, move_to, until
 from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, stands, tilt_cosine, up_in_base
 
 # ROBEL's D'Kitty gives up after as many.
@@ -25,10 +25,12 @@ class Keyframe:
     Attributes:
         pose_rad: Shape (n,), rad, read-only.
         pace: On the way to it.
+        dwell_s: How long it is held, s.
     """
 
     pose_rad: FloatArray
     pace: Pace
+    dwell_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,8 @@ def _go(routine: Routine, watch: _Watch, keyframes: tuple[Keyframe, ...], target
     for keyframe in keyframes:
         motion = move_to(target, keyframe.pose_rad, keyframe.pace, period_s)
         target, _ = yield from _give_way(motion, watch, keyframe.pace, period_s)
+        if keyframe.dwell_s:
+            yield from hold(target, keyframe.dwell_s, period_s)
     wait = until(target, lambda state: is_still(state, routine.still), _STILL_S, period_s)
     return (yield from _give_way(wait, watch, keyframes[-1].pace, period_s))
 
