@@ -1,5 +1,6 @@
 """Motions that bring a robot back to where an episode begins, as coroutines without a clock or a robot in them."""
 
+from safety.resets.claw import gathering
 from safety.resets.moves import Moves, Pace, hold, move_to, until
 from safety.resets.perform import perform
 from safety.resets.righting import Attempt, Righted, Righting
@@ -22,6 +23,7 @@ __all__ = [
     "Righting",
     "Stillness",
     "cooling",
+    "gathering",
     "hold",
     "is_still",
     "move_to",
