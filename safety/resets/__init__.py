@@ -2,8 +2,7 @@
 
 from safety.resets.claw import gathering
 from safety.resets.moves import Moves, Pace, hold, move_to, until
-from safety.resets.perform import perform
-from safety.resets.righting import Attempt, Righted, Righting
+from safety.resets.righting import Righting
 from safety.resets.righting_kitty import right_kitty
 from safety.resets.righting_minitaur import right_minitaur, right_servo_minitaur
 from safety.resets.routines import ResetFailedError, ResetReport, ResetStep, run_routine
@@ -12,14 +11,12 @@ from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, stands, t
 
 __all__ = [
     "UPRIGHT_COSINE",
-    "Attempt",
     "Moves",
     "Pace",
     "ResetFailedError",
     "ResetReport",
     "ResetStep",
     "Right",
-    "Righted",
     "Righting",
     "Stillness",
     "cooling",
@@ -27,7 +24,6 @@ __all__ = [
     "hold",
     "is_still",
     "move_to",
-    "perform",
     "right_kitty",
     "right_minitaur",
     "right_servo_minitaur",

@@ -1,4 +1,4 @@
-"""Righting in general: attempts of keyframes chosen by which side is down, each followed by a look at the IMU."""
+"""Righting in general: keyframes chosen by which side is down."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from numpy.typing import ArrayLike
 
 from robot.types import FloatArray, RobotState, frozen_array
 from safety.resets.moves import Moves, Pace, hold, move_to, until
-from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, stands, tilt_cosine, up_in_base
+from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, require_imu, tilt_cosine, up_in_base
 
-# ROBEL's D'Kitty gives up after as many.
-ATTEMPTS = 5
 # A motion ends when the robot is still, or after this long, s: after three falls in four of either robot it is within 0.5 s (measured).
 _STILL_S = 1.0
 
@@ -46,43 +44,8 @@ class Stall:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What one attempt found and did.
-
-    Attributes:
-        up_before: World's vertical in the base's frame when it began. Shape (3,).
-        flipped: A roll was made: the robot lay on its back or on a side after its legs were gathered.
-        cosine: Of the tilt at its end.
-        stands: Whether the robot stood at its end.
-    """
-
-    up_before: FloatArray
-    flipped: bool
-    cosine: float
-    stands: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Righted:
-    """How a righting ended.
-
-    Attributes:
-        stands: Whether the robot stands: upright, with its joints at the home pose.
-        attempts: All of them, in order; at least one.
-        state: The last state.
-        target_rad: The last target, from which the next motion starts. Shape (n,), rad.
-    """
-
-    stands: bool
-    attempts: tuple[Attempt, ...]
-    state: RobotState
-    target_rad: FloatArray
-
-
-_Part = Generator[FloatArray, RobotState, tuple[FloatArray, RobotState]]
-# Yields targets of shape (n,), rad; is sent the state after each tick.
-Righting = Generator[FloatArray, RobotState, Righted]
+# Yields targets of shape (n,), rad; is sent the state after each tick; returns the last target and state.
+Righting = Generator[FloatArray, RobotState, tuple[FloatArray, RobotState]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +58,6 @@ class Routine:
             frame, shape (3,).
         rise: From gathered and upright to standing; the last pose is home.
         still: What ends a wait.
-        tolerance_rad: Per joint, for a robot that stands at home.
         stall: What a motion gives way to; None: to nothing.
     """
 
@@ -103,48 +65,39 @@ class Routine:
     roll: Callable[[int, FloatArray], tuple[Keyframe, ...]]
     rise: tuple[Keyframe, ...]
     still: Stillness
-    tolerance_rad: float
     stall: Stall | None = None
 
 
-def right(routine: Routine, state: RobotState, held_rad: ArrayLike | None, period_s: float) -> Righting:
-    """Get up from any fallen pose.
+def right(routine: Routine, number: int, state: RobotState, start_rad: ArrayLike, period_s: float) -> Righting:
+    """Try once to get up from any fallen pose.
 
     Args:
         routine: Of the robot.
+        number: Of the attempt, from 0: each goes another way about it.
         state: Measured now.
-        held_rad: The newest target, shape (n,), rad; None where there is none: the motion starts from the measured pose.
+        start_rad: The target to start from, shape (n,), rad.
         period_s: Bus period, s.
 
     Raises:
         RobotError: If a state has no IMU reading.
-        CommandError: If `held_rad` is not finite or has another shape than the routine's poses.
+        CommandError: If `start_rad` is not finite or has another shape than the routine's poses.
         UsageError: If the period is not positive and finite.
     """
-    home = routine.rise[-1].pose_rad
-    target = frozen_array(state.joints.position_rad if held_rad is None else held_rad)
-    watch = _Watch(routine.stall, len(home), period_s)
-    history: list[Attempt] = []
-    for number in range(ATTEMPTS):
-        before = up_in_base(state)
-        gather = routine.gather(target)
-        target, state = yield from _go(routine, watch, gather, target, period_s)
-        flipped = tilt_cosine(state) < UPRIGHT_COSINE
-        if flipped:
-            roll = routine.roll(number, up_in_base(state))
-            back = routine.gather(roll[-1].pose_rad)
-            target, state = yield from _go(routine, watch, (*roll, *back), target, period_s)
-        if tilt_cosine(state) >= UPRIGHT_COSINE:
-            target, state = yield from _go(routine, watch, routine.rise, target, period_s)
-        risen = stands(state, home, routine.tolerance_rad)
-        history.append(Attempt(before, flipped, tilt_cosine(state), risen))
-        if risen:
-            break
-    return Righted(history[-1].stands, tuple(history), state, target)
+    target = frozen_array(start_rad)
+    require_imu(state)
+    watch = _Watch(routine.stall, len(routine.rise[-1].pose_rad), period_s)
+    target, state = yield from _go(routine, watch, routine.gather(target), target, period_s)
+    if tilt_cosine(state) < UPRIGHT_COSINE:
+        roll = routine.roll(number, up_in_base(state))
+        back = routine.gather(roll[-1].pose_rad)
+        target, state = yield from _go(routine, watch, (*roll, *back), target, period_s)
+    if tilt_cosine(state) >= UPRIGHT_COSINE:
+        target, state = yield from _go(routine, watch, routine.rise, target, period_s)
+    return target, state
 
 
 class _Watch:
-    """Counts how long each joint has been blocked, over all motions of a righting: a motor does not cool between two keyframes."""
+    """Counts how long each joint has been blocked, over all motions of an attempt: a motor does not cool between two keyframes."""
 
     def __init__(self, stall: Stall | None, joints: int, period_s: float) -> None:
         self._stall = stall
@@ -163,7 +116,7 @@ class _Watch:
         return True
 
 
-def _go(routine: Routine, watch: _Watch, keyframes: tuple[Keyframe, ...], target: FloatArray, period_s: float) -> _Part:
+def _go(routine: Routine, watch: _Watch, keyframes: tuple[Keyframe, ...], target: FloatArray, period_s: float) -> Righting:
     """Move from keyframe to keyframe, then wait until the robot is still; return the last target and state."""
     for keyframe in keyframes:
         motion = move_to(target, keyframe.pose_rad, keyframe.pace, period_s)
@@ -174,7 +127,7 @@ def _go(routine: Routine, watch: _Watch, keyframes: tuple[Keyframe, ...], target
     return (yield from _give_way(wait, watch, keyframes[-1].pace, period_s))
 
 
-def _give_way(motion: Moves, watch: _Watch, pace: Pace, period_s: float) -> _Part:
+def _give_way(motion: Moves, watch: _Watch, pace: Pace, period_s: float) -> Righting:
     """Run a motion; where a joint is blocked, end it by moving to where the joints are. Returns the last target and state."""
     target = next(motion)
     while True:

@@ -29,8 +29,6 @@ _SIGNS = np.array((1.0, 1.0, -1.0, -1.0))
 _BACK_COSINE = 0.7
 # 12 velocity units of a servo's register, and what turns by less than 0.3 rad in a second.
 _STILL = Stillness(joints_rad_s=0.3, base_rad_s=0.3)
-# A motor of either kind gives way by up to 0.12 rad under the standing robot, twice that with randomised motors (measured).
-_TOLERANCE_RAD = 0.3
 # Near an extension of 0 or pi a leg under load may turn inside out: it opens to these bounds, rad, before it swings.
 _EXTENSION_MIN_RAD, _EXTENSION_MAX_RAD = 0.6, 2.5
 # Half folded, straight below: where upright robots rest on their feet.
@@ -73,36 +71,38 @@ _SERVO_STROKE_PAIRS = 4
 _SERVO_HOME: Leg = (2.0, 0.0)
 
 
-def right_minitaur(state: RobotState, period_s: float, held_rad: ArrayLike | None = None) -> Righting:
+def right_minitaur(number: int, state: RobotState, start_rad: ArrayLike, period_s: float) -> Righting:
     """Get the Minitaur with its stock motors up from any fallen pose to standing at its start pose.
 
     Args:
+        number: Of the attempt, from 0.
         state: Measured now.
+        start_rad: The target to start from, shape (8,), rad.
         period_s: Bus period, s.
-        held_rad: The newest target, shape (8,), rad; None where there is none: the motion starts from the measured pose.
 
     Raises:
         RobotError: If a state has no IMU reading.
-        CommandError: If `held_rad` is not finite or not of shape (8,).
+        CommandError: If `start_rad` is not finite or not of shape (8,).
         UsageError: If the period is not positive and finite.
     """
-    return right(_STOCK, state, held_rad, period_s)
+    return right(_STOCK, number, state, start_rad, period_s)
 
 
-def right_servo_minitaur(state: RobotState, period_s: float, held_rad: ArrayLike | None = None) -> Righting:
+def right_servo_minitaur(number: int, state: RobotState, start_rad: ArrayLike, period_s: float) -> Righting:
     """Get the Minitaur on Dynamixel servos up from any fallen pose to standing at home.
 
     Args:
+        number: Of the attempt, from 0.
         state: Measured now.
+        start_rad: The target to start from, shape (8,), rad.
         period_s: Bus period, s.
-        held_rad: The newest target, shape (8,), rad; None where there is none: the motion starts from the measured pose.
 
     Raises:
         RobotError: If a state has no IMU reading.
-        CommandError: If `held_rad` is not finite or not of shape (8,).
+        CommandError: If `start_rad` is not finite or not of shape (8,).
         UsageError: If the period is not positive and finite.
     """
-    return right(_SERVO, state, held_rad, period_s)
+    return right(_SERVO, number, state, start_rad, period_s)
 
 
 def _pose(sides: Sides, back: float = 1.0) -> FloatArray:
@@ -155,7 +155,6 @@ _STOCK = Routine(
     roll=_roll_stock,
     rise=(Keyframe(_both(_STOCK_HOME), _STOCK_PACE),),
     still=_STILL,
-    tolerance_rad=_TOLERANCE_RAD,
     stall=_STOCK_STALL,
 )
 _SERVO = Routine(
@@ -163,5 +162,4 @@ _SERVO = Routine(
     roll=_roll_servo,
     rise=(Keyframe(_both(_SERVO_HOME), _SERVO_PACE),),
     still=_STILL,
-    tolerance_rad=_TOLERANCE_RAD,
 )

@@ -18,15 +18,15 @@ _COOL_S = 300.0
 # Still after a step: 12 velocity units of a servo's register, and what turns by less than 0.3 rad in a second; waited for so long, s.
 _STILL, _STILL_S = Stillness(joints_rad_s=0.3, base_rad_s=0.3), 1.0
 
-# From state, bus period (s) and the target to start from, shape (n,), rad.
-Right = Callable[[RobotState, float, ArrayLike | None], Righting]
+# From the number of the attempt, state, the target to start from (shape (n,), rad) and bus period, s.
+Right = Callable[[int, RobotState, ArrayLike, float], Righting]
 
 
 def standing(right: Right, home_rad: FloatArray, pace: Pace, tolerance_rad: float, period_s: float) -> ResetStep:
     """Stand at home. A robot that is upright goes there directly, once; any other, and one that this did not help, is righted first.
 
     Args:
-        right: Rights a fallen robot of this kind, in several attempts of its own.
+        right: Rights a fallen robot of this kind.
         home_rad: Shape (n,), rad.
         pace: Of the way home.
         tolerance_rad: Per joint, for a robot that stands.
@@ -35,15 +35,14 @@ def standing(right: Right, home_rad: FloatArray, pace: Pace, tolerance_rad: floa
 
     def moves(number: int, state: RobotState, start_rad: FloatArray) -> Moves:
         if number > 0 or tilt_cosine(state) < UPRIGHT_COSINE:
-            righted = yield from right(state, period_s, start_rad)
-            start_rad = righted.target_rad
+            start_rad, _ = yield from right(number, state, start_rad, period_s)
         yield from move_to(start_rad, home_rad, pace, period_s)
         return (yield from until(home_rad, lambda after: is_still(after, _STILL), _STILL_S, period_s))
 
     def done(state: RobotState) -> bool:
         return stands(state, home_rad, tolerance_rad)
 
-    return ResetStep("stand up", moves, done, attempts=3, ask="put the robot on its feet")
+    return ResetStep("stand up", moves, done, ask="put the robot on its feet")
 
 
 def cooling(rest_rad: FloatArray, below_c: float, pace: Pace, period_s: float) -> ResetStep:

@@ -32,7 +32,7 @@ def up_in_base(state: RobotState) -> FloatArray:
     Raises:
         RobotError: If the state has no IMU reading.
     """
-    up: FloatArray = _imu(state).rotation_base_to_world[2]
+    up: FloatArray = require_imu(state).rotation_base_to_world[2]
     return up
 
 
@@ -52,7 +52,7 @@ def is_still(state: RobotState, still: Stillness) -> bool:
         RobotError: If the state has no IMU reading.
     """
     joints = float(np.abs(state.joints.velocity_rad_s).max())
-    base = float(np.abs(_imu(state).angular_velocity_base_rad_s).max())
+    base = float(np.abs(require_imu(state).angular_velocity_base_rad_s).max())
     return joints <= still.joints_rad_s and base <= still.base_rad_s
 
 
@@ -73,7 +73,12 @@ def stands(state: RobotState, pose_rad: FloatArray, tolerance_rad: float) -> boo
     return tilt_cosine(state) >= UPRIGHT_COSINE and off <= tolerance_rad
 
 
-def _imu(state: RobotState) -> ImuState:
+def require_imu(state: RobotState) -> ImuState:
+    """Return what the IMU shows.
+
+    Raises:
+        RobotError: If the state has no IMU reading.
+    """
     if state.imu is None:
         raise RobotError("the state has no IMU reading: righting needs to know which way is up; give the robot an IMU")
     return state.imu
