@@ -15,7 +15,6 @@ from benchmarks.fault_matrix.matrix import FAULTS, measure
 from benchmarks.fault_matrix.outcome import markdown
 from benchmarks.report import Report
 from robot.errors import UsageError
-from robot.realtime import become_realtime
 
 
 def main(argv: Sequence[str]) -> Report:
@@ -28,9 +27,6 @@ def main(argv: Sequence[str]) -> Report:
     unknown = [name for name in options.faults if name not in FAULTS]
     if unknown:
         raise UsageError(f"there is no fault {unknown[0]!r}: choose of {', '.join(FAULTS)}")
-    # As the motion process: with others on the same cores, a loop of ordinary priority is late by itself.
-    granted = [grant.line() for grant in become_realtime("fifo")]
-    print("; ".join(granted), flush=True)
     rows = {}
     for name in options.faults:
         row = measure(name, options.repeats, np.random.default_rng([options.seed, list(FAULTS).index(name)]))

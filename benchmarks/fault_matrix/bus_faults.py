@@ -288,7 +288,7 @@ def _set_up(rig: Rig) -> None:
 
 # The bounds are those of the fault list in docs/safety.md, and what the parts that they name promise.
 BUS_FAULTS: dict[str, tuple[Promise, Callable[[Rig], Outcome]]] = {
-    "nan_action": (Promise("nan_action", 3 * PERIOD_S + PERIOD_S, "3 ticks, and one to send"), nan_action),
+    "nan_action": (Promise("nan_action", 5 * PERIOD_S, "3 ticks, and 2 to brake"), nan_action),
     "packet_lost": (Promise("packet_lost"), packet_lost),
     "packets_lost": (Promise("packets_lost", 0.15, "10 ticks of silence, and half as much"), packets_lost),
     "corrupt_crc": (Promise("corrupt_crc"), corrupt_crc),

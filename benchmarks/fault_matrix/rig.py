@@ -222,7 +222,3 @@ class Rig:
     def truth(self) -> dict[str, Any]:
         """Return what the machine knows."""
         return self.bench.client.ask("truth")
-
-    def close(self) -> None:
-        """Let go of the bus."""
-        self.robot.close()
