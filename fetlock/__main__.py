@@ -21,6 +21,7 @@ VERBS = {
     "calibrate": ("fetlock.calibrate", "measure where a robot's joints are on its motors; nothing moves"),
     "check": ("fetlock.check", "move each joint of a robot slightly, then try stop and watchdog"),
     "emulate": ("fetlock.emulate", "serve an emulated motor bus that any Protocol 2.0 client can open"),
+    "inject": ("fetlock.inject", "break something of an emulated machine, a motion process or a run on purpose, by name"),
     "eval": ("fetlock.evaluate", "run episodes of a trained policy's mean action and report returns, speed and falls"),
     "run": ("fetlock.run_policy", "run a learned policy on a robot, in simulated or in real time; nothing is learned"),
     "reset": ("fetlock.reset_robot", "bring a robot back to where an episode begins, from any fallen pose"),

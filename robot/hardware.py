@@ -124,10 +124,10 @@ class HardwareRobot:
         link = self._connection
         raw = link.joint_map.to_raw(command.position_rad)
         low, high = link.bounds
-        # A goal may always come to where its joint is, and a step beyond.
+        # A joint that something has held back is far from its goal: to let the goal come back to it is no jump.
         present = self._goals if self._state is None else link.joint_map.to_raw(self._state.joints.position_rad)
-        lowest, highest = np.minimum(self._goals, present) - link.step_raw, np.maximum(self._goals, present) + link.step_raw
-        raw = np.clip(np.clip(raw, lowest, highest), low, high)
+        nearest, furthest = np.minimum(self._goals, present) - link.step_raw, np.maximum(self._goals, present) + link.step_raw
+        raw = np.clip(np.clip(raw, nearest, furthest), low, high)
         self._send(raw)
         return Command(link.joint_map.position_rad(raw))
 
@@ -180,8 +180,9 @@ class HardwareRobot:
             BusError: If a motor does not confirm.
         """
         self._require_open()
-        self._armed = False
+        # Until every motor confirms, torque may be on.
         self._connection.group.cut()
+        self._armed = False
 
     def resync(self) -> None:
         """Take the robot as it is after something else has moved it, such as the reset of an emulated machine; ends a HOLD."""
@@ -251,6 +252,7 @@ class HardwareRobot:
         joints = slice(0, len(self.joint_names))
         age_s = now_s - state.measured_s
         if float(age_s[joints].max()) > _SILENT_TICKS * self.bus_period_s:
+            self._require_torque(np.flatnonzero(age_s[joints] > 0.0))
             worst = int(age_s[joints].argmax())
             raise StaleError(
                 f"joint {self.joint_names[worst]} (motor {link.group.ids[worst]}) has been silent for {age_s[worst]:.3f} s "
@@ -285,6 +287,14 @@ class HardwareRobot:
             raise MotorError(
                 f"motor {', '.join(map(str, expired))} stopped: nothing was sent for {self.description.servo.watchdog_s} s; "
                 "torque holds where they stand: arm the robot again"
+            )
+
+    def _require_torque(self, suspects: np.ndarray) -> None:
+        """Ask motors whose answers do not count for their torque: one that restarted has none, and a clock unlike the one before."""
+        if self._armed and (limp := self._connection.group.without_torque(suspects.tolist())):
+            raise MotorError(
+                f"motor {', '.join(map(str, limp))} has lost its torque while the robot was armed: it restarted, or shut down; cut torque, "
+                "then set the motors up again"
             )
 
     def _require_open(self) -> None:

@@ -28,7 +28,7 @@ def arming_complaints(
         capability: What its motors can do.
     """
     complaints = [] if capability is None else capability.complaints(config, joint_names)
-    complaints += _standing(state.joints, wide, joint_names)
+    complaints += standing_complaints(state.joints, wide, joint_names)
     complaints += _motors(state.joints, config, joint_names)
     if config.voltage_min_v is not None and state.voltage_v is not None and state.voltage_v < config.voltage_min_v:
         complaints.append(f"the supply has {state.voltage_v:.1f} V, less than voltage_min_v {config.voltage_min_v:g}: charge the battery")
@@ -38,8 +38,8 @@ def arming_complaints(
     return complaints
 
 
-def _standing(joints: JointState, wide: Limits, joint_names: Sequence[str]) -> list[str]:
-    """Look where the joints are; one that is not a number is nowhere."""
+def standing_complaints(joints: JointState, wide: Limits, joint_names: Sequence[str]) -> list[str]:
+    """Return one sentence for each joint that is outside of the widest limits; one that is not a number is nowhere."""
     return [
         f"{name} stands at {angle:.3f} rad, outside of {low:g} to {high:g}: move it by hand, or calibrate again"
         for name, angle, low, high in zip(joint_names, joints.position_rad, wide.position_min_rad, wide.position_max_rad, strict=True)

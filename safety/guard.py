@@ -16,7 +16,7 @@ import numpy as np
 from robot.errors import CommandError, MotorError, PortError, RobotError, StaleError, UsageError
 from robot.protocols import Armable, Robot
 from robot.types import Command, FloatArray, RobotState, frozen_array
-from safety.arming import PLAY_RAD, arming_complaints
+from safety.arming import PLAY_RAD, arming_complaints, standing_complaints
 from safety.capability import Capability
 from safety.faults import Fault, FaultBook, HeldError
 from safety.filters import STOP_TICKS_MAX, FilterMemory, Step, brake, filter_command, seeded
@@ -152,7 +152,10 @@ class GuardedRobot:
             self._state = self._robot.read()
         except RobotError as error:
             self._raised |= cause_of(error)
-            self._step()
+            # What stops from outside, and a cut, do not wait for a robot that can be read.
+            self._look(Ask.NONE)
+            with contextlib.suppress(RobotError):
+                self._let_go()
             raise
         return self._state
 
@@ -241,12 +244,15 @@ class GuardedRobot:
         Ends the causes that need no person. The robot must be armed; one without a switch for its torque is armed here.
 
         Raises:
-            HeldError: If something stops the robot: what, and what ends it.
+            HeldError: If something stops the robot: what, and what ends it; or a joint stands outside of the widest limits, as one does
+                whose encoder has jumped.
         """
         if mode not in _DRIVES:
             raise UsageError(f"a robot is driven in mode {', '.join(m.name for m in _DRIVES)}: got {mode.name}")
         if isinstance(self._drive, AlwaysOn) and self.mode in (Mode.BOOT, Mode.DISARMED):
             self.arm()
+        if outside := standing_complaints(self._robot.read().joints, self._wide, self.joint_names):
+            raise HeldError(f"the robot is in {self.mode.name} and stays there: {'; '.join(outside)}", self.fault)
         # What was seen before belongs to before: after a teleport every encoder has jumped.
         self._monitor, self._rejections, self._written_s = MonitorMemory(), Rejections(), None
         self._look(Ask.RELEASE | Ask.REST)

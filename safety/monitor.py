@@ -14,8 +14,9 @@ from safety.types import Mode
 
 # No motor turns half a turn within a bus tick: at 100 Hz that would be 3,000 rev/min.
 _JUMP_RAD = math.pi
-# An encoder that shows the same count while its target goes this far is stuck: forty times the play of the gears (15 arcmin, e-manual).
-_STUCK_RAD = 0.2
+# An encoder that shows the same count while its target goes this far is stuck: nine times the play of the gears (15 arcmin, e-manual), and
+# 0.5 N m of torque at a gain of 800, against a friction of 0.03 N m (`robot.dynamixel.bench_physics`).
+_STUCK_RAD = 0.04
 # A fault of an encoder is to be seen within 200 ms; that it stood still for so long is half of it, s.
 _STUCK_S = 0.1
 # A motor that starts draws the supply down for some tenths of a second.
@@ -32,10 +33,11 @@ class MonitorMemory(NamedTuple):
 
     Attributes:
         position_rad: Measured before; empty: nothing yet.
-        applied_rad: Sent before.
+        measured_s: When that was, by joint.
         far_s: How long each joint has been too far from its target.
-        still_s: How long each encoder has shown one value.
-        path_rad: How far each target has gone since.
+        still_s: How long each encoder has shown one value in new measurements.
+        lowest_rad: Lowest target since.
+        highest_rad: Highest target since; a target that trembles goes nowhere.
         low_s: How long the supply has been too low.
         frame_stamp_s: Of the newest camera frame.
         frame_hash: Of its content.
@@ -43,10 +45,11 @@ class MonitorMemory(NamedTuple):
     """
 
     position_rad: FloatArray = _NOTHING
-    applied_rad: FloatArray = _NOTHING
+    measured_s: FloatArray = _NOTHING
     far_s: FloatArray = _NOTHING
     still_s: FloatArray = _NOTHING
-    path_rad: FloatArray = _NOTHING
+    lowest_rad: FloatArray = _NOTHING
+    highest_rad: FloatArray = _NOTHING
     low_s: float = 0.0
     frame_stamp_s: float = -math.inf
     frame_hash: int = 0
@@ -89,7 +92,14 @@ def watch(
 
 def _begun(memory: MonitorMemory, joints: JointState, applied_rad: FloatArray) -> MonitorMemory:
     zeros = np.zeros_like(joints.position_rad)
-    return memory._replace(position_rad=joints.position_rad, applied_rad=applied_rad, far_s=zeros, still_s=zeros, path_rad=zeros)
+    return memory._replace(
+        position_rad=joints.position_rad,
+        measured_s=zeros - math.inf,
+        far_s=zeros,
+        still_s=zeros,
+        lowest_rad=applied_rad,
+        highest_rad=applied_rad,
+    )
 
 
 def _encoders(
@@ -105,11 +115,16 @@ def _encoders(
     # Half a tick of slack: sums of h are not exact.
     if (far_s > config.tracking_time_s - 0.5 * h).any():
         causes |= Cause.BLOCKED
-    still_s = np.where(moved, 0.0, memory.still_s + h)
-    path = np.where(moved, 0.0, memory.path_rad + np.abs(applied_rad - memory.applied_rad))
-    if ((still_s > _STUCK_S - 0.5 * h) & (path > _STUCK_RAD)).any():
+    # What was not measured anew says nothing of the encoder; how old it may be is the robot's own bound.
+    measured_s = joints.stamp_s - joints.age_s
+    still_s = np.where(moved, 0.0, np.where(measured_s > memory.measured_s + 0.5 * h, memory.still_s + h, memory.still_s))
+    lowest = np.where(moved, applied_rad, np.minimum(memory.lowest_rad, applied_rad))
+    highest = np.where(moved, applied_rad, np.maximum(memory.highest_rad, applied_rad))
+    if ((still_s > _STUCK_S - 0.5 * h) & (highest - lowest > _STUCK_RAD)).any():
         causes |= Cause.STUCK
-    return causes, memory._replace(position_rad=position, applied_rad=applied_rad, far_s=far_s, still_s=still_s, path_rad=path)
+    return causes, memory._replace(
+        position_rad=position, measured_s=measured_s, far_s=far_s, still_s=still_s, lowest_rad=lowest, highest_rad=highest
+    )
 
 
 def _motors(joints: JointState, config: GuardConfig) -> Cause:

@@ -27,6 +27,7 @@ class BulletJoints:
         self._joints = tuple(joints)
         self._force_world_n: Vector = (0.0, 0.0, 0.0)
         self._pull_steps = 0
+        self._jammed: dict[int, float] = {}
 
     def states(self) -> Sequence[Sequence[float]]:
         """Return angle, rad, velocity, rad/s, and more of each joint, as PyBullet counts."""
@@ -41,6 +42,8 @@ class BulletJoints:
             self._pull_steps -= 1
             pull(client, self.body, self._force_world_n)
         pybullet.stepSimulation(physicsClientId=client)
+        for joint, angle in self._jammed.items():
+            pybullet.resetJointState(self.body, joint, angle, 0.0, physicsClientId=client)
 
     def motion(self) -> BodyMotion:
         """Return where the base is and how it moves."""
@@ -49,6 +52,14 @@ class BulletJoints:
     def push(self, force_world_n: Vector, steps: int) -> None:
         """Pull at the base's centre for a number of physics steps from now; 0 ends it."""
         self._force_world_n, self._pull_steps = force_world_n, steps
+
+    def jam(self, index: int, *, on: bool) -> None:
+        """Block a driven joint where it is, or free it. It is put back after each step: contacts may push it by what a step moves."""
+        joint = self._joints[index]
+        if on:
+            self._jammed[joint] = float(self.states()[index][0])
+        else:
+            self._jammed.pop(joint, None)
 
     def close(self) -> None:
         """Disconnect from PyBullet; once."""

@@ -83,6 +83,10 @@ class DynamixelMinitaurPhysics:
         """Tell whether each leg is within its range and has not turned inside out."""
         return intact(self.world.client, self.world.body, self._motors, self._knees)
 
+    def jam(self, joint: int, *, on: bool) -> None:
+        """Block a joint where it is, or free it."""
+        self.world.jam(joint, on=on)
+
     def push(self, force_world_n: Vector, steps: int) -> None:
         """Pull at the base's centre for a number of physics steps from now. Shape (3,), N, world frame."""
         self.world.push(force_world_n, steps)

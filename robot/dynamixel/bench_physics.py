@@ -54,6 +54,7 @@ class BenchPhysics:
         self._supply_v = supply_v
         self._stops = stops_rad
         self._joints = [(angle, 0.0) for angle in start]
+        self._jammed: set[int] = set()
 
     @property
     def step_s(self) -> float:
@@ -63,10 +64,13 @@ class BenchPhysics:
         return self._joints
 
     def step(self, torques_nm: Sequence[float]) -> None:
+        before = self._joints
         self._joints = [
             self._moved(angle, rate, torque, inertia)
             for (angle, rate), torque, inertia in zip(self._joints, torques_nm, self._inertia, strict=True)
         ]
+        for joint in self._jammed:
+            self._joints[joint] = (before[joint][0], 0.0)
 
     def body(self) -> BodyMotion | None:
         return None
@@ -78,6 +82,10 @@ class BenchPhysics:
     def turn(self, joint: int, angle_rad: float) -> None:
         """Let a hand turn a shaft to an angle, rad."""
         self._joints[joint] = (angle_rad, 0.0)
+
+    def jam(self, joint: int, *, on: bool) -> None:
+        """Block a shaft where it is, or free it."""
+        (self._jammed.add if on else self._jammed.discard)(joint)
 
     def _moved(self, angle: float, rate: float, torque: float, inertia: float) -> tuple[float, float]:
         free = rate + torque / inertia * self._step_s

@@ -22,6 +22,8 @@ _TICK, _CURRENT, _VELOCITY, _POSITION = 0, 6, 8, 12
 # Torque stays on only if no motor is further than this from its goal when it comes on, pulses: 3.5 degrees, twice what a kitty with weak
 # motors gives way under its own weight (simulated).
 _ARM_PULSES = 40
+# The play of the gears may show a joint this far beyond its range, pulses (15 arcmin, e-manual, is three of them).
+_PLAY_PULSES = 3
 # How often a motor's torque is switched off until it confirms.
 _CUT_ATTEMPTS = 5
 
@@ -205,6 +207,17 @@ class MotorGroup:
             motor for motor, value, fresh in zip(self.ids, readings.column(0, "<i1"), readings.fresh, strict=True) if fresh and value < 0
         ]
 
+    def without_torque(self, places: Sequence[int]) -> list[int]:
+        """Return which of some driven motors say now that their torque is off.
+
+        Args:
+            places: Of the motors in `ids`.
+        """
+        register = self.tables[0]["torque_enable"]
+        asked = [self.ids[place] for place in places if place < self.driven]
+        readings = self.bus.sync_read(asked, register.address, register.size)
+        return [motor for motor, fresh, data in zip(asked, readings.fresh, readings.data, strict=True) if fresh and not data[0]]
+
     def with_errors(self) -> list[int]:
         """Return the motors that report a hardware error now."""
         return [motor for motor, status in zip(self.ids, self.read().hardware_error, strict=True) if status]
@@ -215,14 +228,14 @@ class MotorGroup:
             raise BusError(f"motor {', '.join(map(str, silent))} did not answer just now: torque stays off; try again or look at its cable")
         low, high = bounds
         position = state.position_raw[: self.driven]
-        outside = np.flatnonzero((position < low) | (position > high))
+        outside = np.flatnonzero((position < low - _PLAY_PULSES) | (position > high + _PLAY_PULSES))
         if len(outside):
             index = int(outside[0])
             raise MotorError(
                 f"motor {self.ids[index]} ({self.names[index]}) stands at {position[index]}, outside of its range {low[index]} to "
                 f"{high[index]}: move it inside by hand; torque stays off"
             )
-        return position
+        return np.clip(position, low, high)
 
     @property
     def _driven(self) -> list[tuple[int, str, ControlTable]]:

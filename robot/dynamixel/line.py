@@ -61,7 +61,9 @@ def salvage(buffer: bytes, order: tuple[int, ...], size: int, *, ended: bool, ag
     """
     frames, done = codec.decode(buffer, ended=ended)
     statuses = [codec.status(frame) for frame in frames]
-    answers = [answer for answer in statuses if answer is not None and answer.id in order and not answer.error and len(answer.data) == size]
+    asked = [answer for answer in statuses if answer is not None and answer.id in order and not answer.error and len(answer.data) == size]
+    # The same answer twice, byte for byte, is one; two that differ are not both of the motor whose id they carry.
+    answers = [answer for place, answer in enumerate(asked) if place == 0 or answer != asked[place - 1]]
     places = [order.index(answer.id) for answer in answers]
     ordered = again or all(first < second for first, second in itertools.pairwise(places))
     # Stuffing may have made a frame longer: noise is then undercounted, never overcounted.
@@ -112,8 +114,8 @@ class Line:
 
     def read_burst(
         self, readings: Readings, order: tuple[int, ...], address: int, size: int, deadline_s: float, *, again: bool = False
-    ) -> None:
-        """Sync read `order` on a line that `settle` has settled; put what comes into `readings`.
+    ) -> bool:
+        """Sync read `order` on a line that `settle` has settled; put what comes into `readings`, and return whether it was in order.
 
         Args:
             readings: Rows of motors that answer are filled.
@@ -135,11 +137,13 @@ class Line:
             if burst is not None:
                 readings.fill(order, burst.data, burst.alert)
                 self._alive = order[0]
-                return
+                return True
             if len(buffer) >= least and self._complete(salvage(buffer, order, size, ended=False, again=again), wanted):
                 break
             quiet_s = monotonic_s() + self._silence_s
-        self._accept(readings, salvage(buffer, order, size, ended=True, again=again), len(order), size)
+        found = salvage(buffer, order, size, ended=True, again=again)
+        self._accept(readings, found, len(order), size)
+        return found.ordered
 
     def read_fast(self, readings: Readings, order: tuple[int, ...], address: int, size: int) -> None:
         """Fast sync read `order` on a settled line; put the answers up to the first that is missing or damaged into `readings`."""

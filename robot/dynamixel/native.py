@@ -25,8 +25,8 @@ _SCAN_S_PER_ID = 0.003
 REBOOT_S = 0.5
 # Fast reads that failed in a row before plain ones are used for good.
 _FAST_FAILURES = 3
-# A motor that was silent in this many reads in a row is asked in every tenth only.
-_CHRONIC, _PROBE_EVERY = 3, 10
+# A motor that was silent in this many reads in a row is asked in every fifth only: often enough to be heard again within ten ticks.
+_CHRONIC, _PROBE_EVERY = 3, 5
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class NativeBus:
     """Implements MotorBus and BusSetup.
 
     Motors that were silent are asked last, so that they cost one silence a cycle and no successor waits for them; after three silent reads,
-    only in every tenth.
+    only in every fifth of those that want it.
 
     Args:
         port: Open; the bus closes it.
@@ -53,7 +53,7 @@ class NativeBus:
         self._lock = threading.Lock()
         self._silent: dict[int, int] = {}
         self._fast_failures = 0
-        self._reads = 0
+        self._skipped: dict[int, int] = {}
 
     def ping(self, motor: int) -> tuple[int, int] | None:
         with self._lock:
@@ -105,18 +105,24 @@ class NativeBus:
         """Return whom to ask: in the caller's order, silent motors last, long silent ones now and then."""
         if not self._silent:
             return ids
-        self._reads += 1
-        bound = _CHRONIC if self._reads % _PROBE_EVERY else len(ids) + self._reads
-        return tuple(sorted((motor for motor in ids if self._silent.get(motor, 0) < bound), key=lambda motor: motor in self._silent))
+        return tuple(sorted((motor for motor in ids if self._worth_asking(motor)), key=lambda motor: motor in self._silent))
+
+    def _worth_asking(self, motor: int) -> bool:
+        """Tell whether to ask a motor: every time, or, where it has been silent for long, in every fifth of the reads that want it."""
+        if self._silent.get(motor, 0) < _CHRONIC:
+            return True
+        self._skipped[motor] = (self._skipped.get(motor, 0) + 1) % _PROBE_EVERY
+        return self._skipped[motor] == 0
 
     def _fill(self, readings: Readings, order: tuple[int, ...], address: int, size: int) -> None:
         deadline_s = readings.stamp_s + self._line.burst_s(len(order), size) + self._retry_budget_s
         self._line.settle()
+        ordered = True
         if self.fast:
             self._line.read_fast(readings, order, address, size)
             self._judge_fast(readings, order)
         else:
-            self._line.read_burst(readings, order, address, size, deadline_s)
+            ordered = self._line.read_burst(readings, order, address, size, deadline_s)
         missing = readings.missing(order)
         # Whoever was the first to be silent may have kept the others from speaking: it is asked last, and not waited for.
         # Answers to the first request that come now are as good: both are of this cycle.
@@ -126,7 +132,10 @@ class NativeBus:
             if not again or known or monotonic_s() + self._line.wire_s(len(again), size) > deadline_s:
                 return
             self.count.retries += 1
-            self._line.read_burst(readings, again, address, size, deadline_s, again=True)
+            if not ordered:
+                # Somebody answered twice, late or for another: what is asked again is believed in order only.
+                self._line.settle()
+            ordered = self._line.read_burst(readings, again, address, size, deadline_s, again=ordered)
             missing = readings.missing(order)
 
     def _judge_fast(self, readings: Readings, order: tuple[int, ...]) -> None:

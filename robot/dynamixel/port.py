@@ -192,6 +192,16 @@ def _offer() -> str:
 
 def holder(path: str) -> str | None:
     """Return who holds the exclusive lock on a port, as "name (pid)"; None if nobody, or nobody whom this user may see."""
+    pid = holding_process(path)
+    if pid is None:
+        return None
+    with contextlib.suppress(OSError):
+        return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (process {pid})"
+    return f"process {pid}"
+
+
+def holding_process(path: str) -> int | None:
+    """Return the process that holds the exclusive lock on a file; None if there is none, or none that this user may see."""
     try:
         wanted = Path(path).stat().st_ino
         locks = Path("/proc/locks").read_text().splitlines()
@@ -201,8 +211,5 @@ def holder(path: str) -> str | None:
         fields = line.split()
         # 1: FLOCK ADVISORY WRITE pid major:minor:inode start end (proc(5))
         if len(fields) > 5 and fields[1] == "FLOCK" and fields[5].rsplit(":", 1)[-1] == str(wanted):
-            pid = fields[4]
-            with contextlib.suppress(OSError):
-                return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (process {pid})"
-            return f"process {pid}"
+            return int(fields[4])
     return None

@@ -23,6 +23,7 @@ from robot.emulator.faults import Fault, FaultScript, Saboteur
 from robot.emulator.motor import HEAT_ERROR, LOAD_ERROR, EmulatedMotor
 from robot.emulator.responder import Reply, Responder
 from robot.emulator.wire import Wire
+from robot.errors import RobotError
 from robot.types import MotorConditions
 
 # Physics that lag behind by more than this are not caught up: a machine that slept does not move in a burst, s.
@@ -242,6 +243,8 @@ class EmulatedBus:
 
     def inject(self, fault: Fault) -> None:
         """Let a fault begin now, or after its `at_s`."""
+        if fault.kind == "jam" and not hasattr(self.plant.physics, "jam"):
+            raise RobotError("joints of this machine cannot be jammed: its physics cannot do that")
         self.saboteur.add(fault, self.now_s + fault.at_s)
 
     def _begin_faults(self) -> None:
@@ -261,23 +264,38 @@ class EmulatedBus:
         for motor in self.motors:
             if not fault.hits(motor.id):
                 continue
-            if fault.kind == "reboot":
-                motor.reboot(now_s)
-            elif fault.kind == "overheat":
-                motor.temperature_c = motor.memory["temperature_limit"] + 1.0
-                motor.fail(HEAT_ERROR)
-            elif fault.kind == "overload":
-                motor.fail(LOAD_ERROR)
-            elif fault.kind == "brown_out":
-                self._brown_out(motor, fault.magnitude or 0.0, now_s, end_s)
-            elif fault.kind == "encoder_wrap":
-                motor.encoder_offset += round(fault.magnitude or 4096.0)
-            elif fault.kind == "stuck_encoder":
-                motor.encoder_stuck = motor.memory["present_position"]
-                self._ends.append((end_s, motor.free_encoder))
+            self._befall(motor, fault, now_s, end_s)
         # What has changed must be in the registers before the next answer.
         self._shown = -1
         self._show()
+
+    def _befall(self, motor: EmulatedMotor, fault: Fault, now_s: float, end_s: float) -> None:
+        """Let a fault of motors begin at one of them."""
+        match fault.kind:
+            case "reboot":
+                motor.reboot(now_s)
+            case "overheat":
+                self._heat(motor, fault.magnitude)
+            case "overload":
+                motor.fail(LOAD_ERROR)
+            case "brown_out":
+                self._brown_out(motor, fault.magnitude or 0.0, now_s, end_s)
+            case "encoder_wrap":
+                motor.encoder_offset += round(fault.magnitude or 4096.0)
+            case "stuck_encoder":
+                motor.encoder_stuck = motor.memory["present_position"]
+                self._ends.append((end_s, motor.free_encoder))
+            case "jam":
+                self._jam(motor.index, end_s)
+
+    @staticmethod
+    def _heat(motor: EmulatedMotor, temperature_c: float | None) -> None:
+        """Make a motor hot; without a temperature, hotter than its limit."""
+        limit_c = motor.memory["temperature_limit"]
+        motor.temperature_c = limit_c + 1.0 if temperature_c is None else temperature_c
+        # Its own look at it comes with the next sample, which lockstep may not have soon.
+        if motor.temperature_c > limit_c:
+            motor.fail(HEAT_ERROR)
 
     def _unplug(self, fault: Fault, end_s: float) -> None:
         """Take the motors that are named off the bus; where none is, take the adapter away."""
@@ -288,6 +306,24 @@ class EmulatedBus:
         dead = set(fault.motors)
         self.responder.dead |= dead
         self._ends.append((end_s, lambda: self.responder.dead.difference_update(dead)))
+
+    def _jam(self, index: int, end_s: float) -> None:
+        """Block a shaft where it is: whatever drives it, it does not turn."""
+        jam: Callable[..., None] = getattr(self.plant.physics, "jam")  # noqa: B009 (not every physics has it)
+        jam(index, on=True)
+        self._ends.append((end_s, lambda: jam(index, on=False)))
+
+    def mend(self) -> None:
+        """End every fault, and those to come: encoders show the truth, motors are cool. What a motor has latched stays until its reboot."""
+        self.saboteur.clear()
+        ends, self._ends = self._ends, []
+        for _, end in ends:
+            end()
+        for motor in self.motors:
+            motor.recover()
+        self._replug_s = float("inf")
+        self.wire.plug()
+        self.look_again()
 
     def _brown_out(self, motor: EmulatedMotor, supply_v: float, now_s: float, end_s: float) -> None:
         supplies = self._supplies.setdefault(motor.index, [motor.servo.supply_v])

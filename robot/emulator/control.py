@@ -52,6 +52,7 @@ class ControlServer:
             "truth": self._truth,
             "reset": self._reset,
             "fault": self._fault,
+            "mend": self._mend,
             "unplug": self._unplug,
             "plug": self._plug,
             "turn": self._turn,
@@ -149,6 +150,10 @@ class ControlServer:
     def _fault(self, fault: dict[str, Any]) -> dict[str, Any]:
         self._bus.inject(Fault.model_validate_json(json.dumps(fault), strict=True))
         return {}
+
+    def _mend(self) -> dict[str, Any]:
+        self._bus.mend()
+        return {"port": self._bus.wire.path}
 
     def _unplug(self) -> dict[str, Any]:
         self._bus.wire.unplug()

@@ -194,6 +194,11 @@ class EmulatedMotor:
         """Let a stuck encoder show the truth again."""
         self.encoder_stuck = None
 
+    def recover(self) -> None:
+        """Be as cool as the air, with an encoder that shows the truth."""
+        self.temperature_c = _AMBIENT_C
+        self.encoder_offset, self.encoder_stuck = 0, None
+
     def read(self, address: int, size: int) -> Outcome:
         """Read a block."""
         data = self.memory.read(address, size)

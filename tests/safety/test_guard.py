@@ -332,6 +332,45 @@ def test_a_fault_carries_the_ticks_before_it():
     assert caught.value.fault is rig.guard.fault
 
 
+def test_a_robot_that_cannot_be_read_is_cut_all_the_same():
+    drive = Torque()
+    rig = Rig(drive=drive)
+    rig.tick()
+    rig.robot.error = BusError("silent")
+    rig.station.causes = Cause.STOP_CUT
+    rig.clock.wait()
+    with pytest.raises(BusError):
+        rig.guard.read()
+    assert (drive.armed, rig.guard.mode) == (False, Mode.DISARMED)
+    # Settling ends in time as well, without a pose to go by.
+    drive = Torque()
+    rig = Rig(drive=drive)
+    rig.tick()
+    rig.robot.error = BusError("silent")
+    rig.station.causes = Cause.STOP_SETTLE
+    for _ in range(503):
+        rig.clock.wait()
+        with pytest.raises(BusError):
+            rig.guard.read()
+    assert not drive.armed
+
+
+def test_a_joint_outside_of_the_widest_limits_is_not_driven_and_the_cause_stays():
+    rig = Rig()
+    rig.tick(ticks=3)
+    rig.robot.joints = {"position_rad": frozen_array([0.05 + 2.0 * np.pi, 0.0, 0.0])}
+    rig.clock.wait()
+    rig.guard.read()
+    assert Reason.HOLD in rig.guard.write(GOOD).reasons
+    for _ in range(2):
+        with pytest.raises(HeldError, match=r"HOLD and stays there: joint_0 stands at 6.333 rad, outside of -1 to 1"):
+            rig.guard.engage()
+        assert rig.guard.causes is Cause.JUMPED
+    rig.robot.joints = {}
+    rig.guard.engage()
+    assert rig.guard.mode is Mode.ACTIVE
+
+
 def test_only_driving_modes_can_be_engaged():
     with pytest.raises(UsageError, match="ACTIVE, RESETTING, TELEOP: got HOLD"):
         Rig().guard.engage(Mode.HOLD)

@@ -44,7 +44,9 @@ def leaning(angle_rad: float, age_s: float = 0.0) -> ImuState:
 def first_tick(states: object, applied: object = None, mode: Mode = Mode.ACTIVE) -> tuple[int | None, Cause]:
     """Return the first tick at which a sequence of states is stopped, and why."""
     memory = MonitorMemory()
-    for tick, state in enumerate(states):
+    for tick, seen in enumerate(states):
+        # Measured anew in each tick, unless the test says when.
+        state = seen if seen.joints.stamp_s or seen.joints.age_s.any() else replace(seen, joints=replace(seen.joints, stamp_s=H * tick))
         sent = ZERO if applied is None else frozen_array(applied(tick))
         causes, memory = watch(state, sent, mode, memory, CONFIG, LIMITS, H)
         if causes:
@@ -80,6 +82,20 @@ def test_an_encoder_that_stands_still_while_its_joint_is_moved_is_stuck_within_2
     # One count in between, and it lives.
     alive = [RobotState(joints((0.1 + 0.0015 * (tick // 8), 0.0))) for tick in range(20)]
     assert first_tick(alive, lambda tick: (0.02 * tick, 0.0)) == (None, Cause.NONE)
+    # A slow swing at its turning point is still seen; a target that trembles about one place moves nothing.
+    slow = first_tick(stuck, lambda tick: (0.25 * np.cos(2.0 * np.pi * 0.01 * (tick - 9.0)), 0.0))
+    assert slow[1] is Cause.STUCK
+    assert slow[0] is not None
+    assert slow[0] <= 20
+    assert first_tick(stuck * 10, lambda tick: (0.015 * (-1) ** tick, 0.0)) == (None, Cause.NONE)
+
+
+def test_a_value_that_was_not_measured_anew_is_not_stuck():
+    stale = [RobotState(JointState(H * tick, frozen_array([0.1, 0.0]), ZERO, frozen_array([H * tick, 0.0]))) for tick in range(40)]
+    assert first_tick(stale, lambda tick: (0.005 * tick, 0.0)) == (None, Cause.NONE)
+    # As old as ever, but new: the latency of a sensor.
+    late = [RobotState(JointState(H * tick, frozen_array([0.1, 0.0]), ZERO, frozen_array([0.03, 0.03]))) for tick in range(40)]
+    assert first_tick(late, lambda tick: (0.005 * tick, 0.0))[1] is Cause.STUCK
 
 
 @pytest.mark.parametrize("jump", [2.0 * np.pi, -2.0 * np.pi, 3.2])

@@ -276,3 +276,17 @@ def test_a_weaker_motor_and_a_lower_supply_are_slower() -> None:
     nominal = distance((1.0, 1.0), (12.0, 12.0))
     assert distance((0.5, 0.5), (12.0, 12.0)) < nominal
     assert distance((1.0, 1.0), (9.0, 9.0)) < nominal
+
+
+def test_a_jammed_joint_stands_whatever_drives_it() -> None:
+    physics = servo_physics(KittyConfig(start_pose_noise_rad=0.0), DESCRIPTION)
+    physics.jam(2, on=True)
+    before = physics.joints()[2][0]
+    for _ in range(100):
+        physics.step([3.0] * 12)
+    assert physics.joints()[2][0] == pytest.approx(before, abs=1e-6)
+    physics.jam(2, on=False)
+    for _ in range(100):
+        physics.step([3.0] * 12)
+    assert physics.joints()[2][0] > before + 0.1
+    physics.close()

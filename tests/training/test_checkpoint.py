@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.fault_matrix.dying import die_at
 from robot import CheckpointError
 from robot.clock import monotonic_s, sleep_s
-from tests.training.dying import die_at
 from training.checkpoint import CheckpointState, load_checkpoint, save_checkpoint
 
 spawn = multiprocessing.get_context("spawn")

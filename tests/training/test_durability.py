@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.fault_matrix.dying import die_at
 from robot import FetlockError, LogError
 from robot.clock import monotonic_s, sleep_s
 from robot.transport import Counters, Ring
-from tests.training.dying import die_at
 from tests.training.records import BUS, STEP, bus_records, step_records
 from training.rollout_log import EpisodeWriter, Logger, RunMetadata, log_files, read_log, read_run, recover
 from training.rollout_log import logger as logger_module

@@ -270,11 +270,76 @@ def test_in_lockstep_only_what_shows_a_position_moves_physics(start: Any) -> Non
         {"kind": "overheat", "every": 5},
         {"kind": "overload", "duration_s": 1.0},
         {"kind": "encoder_wrap", "magnitude": float("nan")},
+        {"kind": "corrupt", "times": 3},
+        {"kind": "jam", "times": 3},
+        {"kind": "overheat", "magnitude": 256.0},
+        {"kind": "misaddress", "magnitude": 253},
     ],
 )
 def test_a_fault_takes_nothing_that_it_would_ignore(fault: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Fault(**fault)
+
+
+def test_an_answer_of_a_wrong_id_or_length_has_a_right_checksum_and_ends_after_so_many(start: Any) -> None:
+    machine = start(BusOptions(lockstep=True), motors=3)
+    for fault, shown in ((Fault(kind="misaddress", motors=(2,), times=2), (3, 4)), (Fault(kind="truncate", motors=(2,), times=2), (2, 3))):
+        machine.bus.inject(fault)
+        for _ in range(2):
+            answers = machine.ask(codec.sync_read([1, 2, 3], 132, 4), 3)
+            assert [(answer.id, len(answer.data)) for answer in answers] == [(1, 4), shown, (3, 4)]
+        assert [answer.id for answer in machine.ask(codec.sync_read([1, 2, 3], 132, 4), 3)] == [1, 2, 3]
+
+
+def test_a_jammed_shaft_stands_whatever_drives_it_until_it_is_free(start: Any) -> None:
+    machine = start(motors=2)
+    for motor in (1, 2):
+        machine.write(64, 1, 1, motor)
+    machine.client.ask("fault", fault={"kind": "jam", "motors": [1], "duration_s": 0.3})
+    before = machine.client.ask("truth")["joints_rad"]
+    for motor in (1, 2):
+        machine.write(116, 2300, 4, motor)
+    sleep_s(0.2)
+    now = machine.client.ask("truth")["joints_rad"]
+    assert now[0] == before[0]
+    assert now[1] - before[1] > 0.3
+    deadline_s = monotonic_s() + 2.0
+    while machine.client.ask("truth")["joints_rad"][0] - before[0] < 0.3:
+        assert monotonic_s() < deadline_s
+
+
+def test_heat_shows_and_is_an_error_only_beyond_the_limit(start: Any) -> None:
+    machine = start(BusOptions(lockstep=True))
+    machine.bus.inject(Fault(kind="overheat", magnitude=72.0))
+    machine.read(132, 4)
+    assert (machine.read(146, 1), machine.read(70, 1)) == (72, 0)
+    machine.bus.inject(Fault(kind="overheat", magnitude=90.0))
+    machine.read(132, 4)
+    assert machine.read(70, 1) == 4
+
+
+def test_mending_ends_every_fault_and_plugs_in_again(start: Any) -> None:
+    machine = start(motors=2)
+    faults: tuple[dict[str, Any], ...] = (
+        {"kind": "drop"}, {"kind": "encoder_wrap", "motors": [1]}, {"kind": "stuck_encoder", "motors": [2]}, {"kind": "jam"},
+        {"kind": "overheat", "magnitude": 60.0}, {"kind": "reboot", "at_s": 0.2},
+    )  # fmt: skip
+    before = [machine.read(132, 4, motor) for motor in (1, 2)]
+    for fault in faults:
+        machine.client.ask("fault", fault=fault)
+    assert machine.ask(codec.ping(1), wait_s=0.05) == []
+    machine.client.ask("unplug")
+    machine.client.ask("mend")
+    machine.port.close()
+    machine.port = serial.Serial(machine.bus.wire.path, BAUD, timeout=0)
+    assert [machine.read(132, 4, motor) for motor in (1, 2)] == before
+    assert machine.read(146, 1) == 25
+    machine.write(64, 1, 1)
+    machine.write(116, before[0] + 100, 4)
+    sleep_s(0.4)
+    # It turns again, and no reboot has come.
+    assert machine.read(132, 4) > before[0] + 50
+    assert machine.read(64, 1) == 1
 
 
 def test_requests_are_damaged_alike_however_they_arrive() -> None:

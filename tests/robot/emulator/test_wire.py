@@ -301,12 +301,15 @@ FAULTS = [
     ("delay", {"motors": [11], "magnitude": 0.2}),
     ("duplicate", {"motors": [11]}),
     ("corrupt", {"motors": [11], "probability": 1.0}),
+    ("misaddress", {"motors": [11], "magnitude": 99}),
+    ("truncate", {"motors": [11]}),
     ("reboot", {"motors": [11]}),
     ("overheat", {"motors": [11]}),
     ("overload", {"motors": [11]}),
     ("brown_out", {"motors": [11], "magnitude": 9.0}),
     ("encoder_wrap", {"motors": [11]}),
     ("stuck_encoder", {"motors": [11]}),
+    ("jam", {"motors": [11]}),
 ]
 
 
@@ -322,7 +325,7 @@ def test_every_fault_hits_its_motor_and_no_other(kind: str, more: dict[str, obje
         others = np.delete(np.arange(12), 1)
         assert (after.fresh | again.fresh)[others].all()
         assert not (after.alert | again.alert)[others].any()
-        if kind in ("drop", "delay", "corrupt", "reboot"):
+        if kind in ("drop", "delay", "corrupt", "misaddress", "truncate", "reboot"):
             assert not after.fresh[1]
         if kind in ("overheat", "overload", "brown_out"):
             assert (after.alert | again.alert)[1]
