@@ -1,11 +1,19 @@
 # Slow proofs, outside CI. Each writes its figures to docs/results/.
-.PHONY: test lint results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil righting safety-soak bench-estop
+.PHONY: test lint coverage mutation results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil righting safety-soak bench-estop
 
 test:
 	./run test
 
 lint:
 	./run lint
+
+# Every line and branch of safety/ by tests/safety: a minute.
+coverage:
+	./run coverage
+
+# Every small change of safety/ must fail a test of its module; docs/results/mutation.md says how long it takes.
+mutation:
+	./run mutation $(ARGS)
 
 results: bench-env bench-updates bench-loop bench-bus bench-motion bench-estop hil righting safety-soak bench-walk
 

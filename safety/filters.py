@@ -102,8 +102,6 @@ def _boxed(command_rad: FloatArray, memory: FilterMemory, limits: Limits) -> Flo
 
 def interpolate(goal_rad: FloatArray, memory: FilterMemory, ticks: int) -> Step:
     """Go straight from the command before to the newest one, in as many bus ticks as a policy tick has; soft."""
-    if ticks <= 1:
-        return goal_rad, memory._replace(goal_rad=goal_rad), Reason.NONE
     if np.array_equal(goal_rad, memory.goal_rad):
         tick, start = min(memory.ramp_tick + 1, ticks), memory.ramp_rad
     else:
@@ -169,13 +167,11 @@ def _reach(p: FloatArray, v: FloatArray, limits: Limits, h: float) -> tuple[Floa
     empty = slowest > fastest
     if empty.any():
         fastest, slowest = np.where(empty, stopping, fastest), np.where(empty, stopping, slowest)
-    # Outside: inwards only, and slowly.
-    outside = (above < 0.0) | (below < 0.0)
-    if outside.any():
-        fastest = np.where(below < 0.0, np.minimum(fastest, np.maximum(stopping, 0.0)), fastest)
-        fastest = np.where(above < 0.0, np.minimum(np.maximum(stopping, CREEP_RAD_S), np.maximum(fastest, CREEP_RAD_S)), fastest)
-        slowest = np.where(above < 0.0, np.maximum(slowest, np.minimum(stopping, 0.0)), slowest)
-        slowest = np.where(below < 0.0, np.maximum(np.minimum(stopping, -CREEP_RAD_S), np.minimum(slowest, -CREEP_RAD_S)), slowest)
+    # Outside: inwards only, because there is no room to brake, and slowly.
+    low, high = above < 0.0, below < 0.0
+    if (low | high).any():
+        fastest = np.where(low, np.minimum(np.maximum(stopping, CREEP_RAD_S), np.maximum(fastest, CREEP_RAD_S)), fastest)
+        slowest = np.where(high, np.maximum(np.minimum(stopping, -CREEP_RAD_S), np.minimum(slowest, -CREEP_RAD_S)), slowest)
     return slowest, fastest
 
 
@@ -196,7 +192,8 @@ def keep_apart(command_rad: FloatArray, memory: FilterMemory, limits: Limits, h:
             continue
         ways = np.where(weights != 0.0, stop + _SHARES[:, None] * (command_rad - stop), emission)
         good = _allowed(ways, memory, limits, h)[:, pair]
-        emission = ways[int(good.argmax())] if good.any() else ways[-1]
+        # If none is, the first, and all joints brake.
+        emission = ways[int(good.argmax())]
     if not _allowed(emission[None, :], memory, limits, h).all():
         emission = stop
     return emission, memory, Reason.COUPLED

@@ -179,7 +179,7 @@ def _row(key: str, value: float | dict[str, float], joint_names: Sequence[str]) 
         return frozen_array(np.full(len(joint_names), value))
     unknown = [name for name in value if name not in joint_names]
     if unknown:
-        close = difflib.get_close_matches(unknown[0], joint_names, n=1, cutoff=0.0)
+        close = difflib.get_close_matches(unknown[0], joint_names, cutoff=0.0)
         raise UsageError(f"{key} names {unknown[0]}, which this robot does not have: the nearest of its joints is {close[0]}")
     missing = [name for name in joint_names if name not in value]
     if missing:

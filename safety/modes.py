@@ -32,8 +32,6 @@ class Stop(IntEnum):
 class Clear(Enum):
     """What ends a cause that is not raised any more."""
 
-    # Nothing else is needed.
-    AUTO = "by itself"
     # Whoever drives begins anew, as an episode does.
     RELEASE = "release, or the next episode"
     # A person says so.
@@ -147,11 +145,6 @@ class ModeState:
     causes: Cause = Cause.NONE
     since_s: float = 0.0
 
-    @property
-    def stop(self) -> Stop:
-        """The severest action that is in force."""
-        return severest(self.causes)
-
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -205,7 +198,6 @@ def _kept(state: ModeState, inputs: Inputs) -> Cause:
     off = state.mode in _OFF and not inputs.torque
     operator = Ask.CLEAR in inputs.asks
     event = {
-        Clear.AUTO: True,
         Clear.RELEASE: operator or Ask.RELEASE in inputs.asks,
         Clear.OPERATOR: operator,
         Clear.DISARM: operator and off,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from robot.errors import RobotError
+from robot.errors import FetlockError, RobotError
 from robot.types import Command, RobotState, frozen_array
 from safety.machine import Machine, Silence
 from safety.modes import Cause
@@ -146,7 +146,8 @@ class MotionServer:
         failure = ""
         try:
             self._execute(int(row["request"]), int(row["seed"]))
-        except RobotError as error:
+        # What a client may have got wrong, such as a mode that there is not, is its failure and never the end of this process.
+        except (FetlockError, ValueError) as error:
             failure = str(error) or type(error).__name__
         self._resume()
         status = self._status

@@ -142,12 +142,11 @@ def registered_places(memory: Memory) -> list[int]:
 def silent_places(memory: Memory, now_s: float) -> tuple[tuple[int, float], ...]:
     """Return place and deadline of each endpoint that is silent at a time; both monotonic, s."""
     words = _HOT.unpack_from(memory, PID_AT)
-    deadlines_s, timeouts_s = words[ENDPOINTS : 2 * ENDPOINTS], words[2 * ENDPOINTS :]
     # A deadline too far away was set by another clock; twice, because `now_s` may be older than the newest check-in.
     return tuple(
-        (index, deadlines_s[index])
+        (index, words[ENDPOINTS + index])
         for index in range(ENDPOINTS)
-        if words[index] and not now_s <= deadlines_s[index] <= now_s + 2.0 * timeouts_s[index]
+        if words[index] and not now_s <= words[ENDPOINTS + index] <= now_s + 2.0 * words[2 * ENDPOINTS + index]
     )
 
 

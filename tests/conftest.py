@@ -6,12 +6,17 @@ import os
 import signal
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "fetlock", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=os.environ.get("CI") == "true", print_blob=True
 )
 settings.load_profile("fetlock")
+# Of tests.mutation: the same examples for every mutant, so many, and no search for the smallest that fails.
+if examples := os.environ.get("FETLOCK_EXAMPLES"):
+    phases = (Phase.explicit, Phase.generate)
+    settings.register_profile("mutation", max_examples=int(examples), derandomize=True, database=None, phases=phases, print_blob=False)
+    settings.load_profile("mutation")
 
 # A shell starts background jobs with SIGINT ignored, and children inherit that: the tests of Ctrl-C would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

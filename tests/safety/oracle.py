@@ -65,12 +65,12 @@ def _covered(u: float, braking: float, h: float) -> float:
     return total
 
 
-def emission(joint: Joint, x: float, h: float) -> float:
-    """Emit for one joint and remember; x is finite."""
+def emission(joint: Joint, x: float, h: float, slack: float = 0.0) -> float:
+    """Emit for one joint and remember; x is finite. `slack`: how far beyond its reach a command still counts as within, rad."""
     x = min(max(x, min(joint.low, joint.p)), max(joint.high, joint.p))
     slowest, fastest = _reach(joint, h)
     lowest, highest = joint.p + slowest * h, joint.p + fastest * h
-    if not lowest <= x <= highest:
+    if not lowest - slack <= x <= highest + slack:
         own = (x - joint.wanted) / h
         lag = joint.wanted - joint.p
         room = _largest(lambda u: _covered(u, joint.braking, h) <= abs(lag) + 1e-15, max(abs(lag) / h, joint.braking * h))

@@ -202,15 +202,19 @@ def test_whoever_takes_a_dead_endpoints_place_does_not_release_its_stop(board: S
     assert (state.level, state.source, len(board.endpoints())) == (StopLevel.SETTLE, "heartbeat died", 1)
 
 
-def test_a_death_before_the_first_check_in_needs_no_clear(board: StopBoard) -> None:
-    code = f"from tests.safety.test_endpoint import *; Endpoint(StopBoard({board.name!r}), 'x', 1.0, StopLevel.CUT, 0.0)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-    assert board.state(1.0).level is StopLevel.CUT
-    Endpoint(board, "x", 1.0, StopLevel.HOLD, 1.0).beat(1.0)
-    assert (board.state(1.0).level, board.state(1.0).sequence) == (None, 0)
+def test_an_endpoint_that_died_before_it_ever_checked_in_leaves_nothing_behind(board: StopBoard) -> None:
+    before = Endpoint(board, "x", 1.0, StopLevel.CUT, 0.0)
+    assert before._lock is not None
+    # What the kernel does for the dead.
+    board.block.unlock(before._lock)
+    again = Endpoint(board, "x", 1.0, StopLevel.HOLD, 2.0)
+    again.beat(2.0)
+    state = board.state(2.0)
+    assert (state.level, state.sequence, len(board.endpoints())) == (None, 0, 1)
 
 
-def test_a_place_that_somebody_leaves_at_this_moment_is_passed_over(board: StopBoard) -> None:
-    assert board.block.lock(layout.ENDPOINT_LOCK) is not None
-    Endpoint(board, "x", 1.0, StopLevel.HOLD, 0.0).beat(0.0)
-    assert (len(board.endpoints()), board.state(0.0).level) == (1, None)
+def test_a_place_that_somebody_holds_is_left_to_them(board: StopBoard) -> None:
+    for index in range(layout.ENDPOINTS - 1):
+        assert board.block.lock(layout.ENDPOINT_LOCK + index) is not None
+    Endpoint(board, "x", 1.0, StopLevel.HOLD, 0.0)
+    assert layout.registered_places(board.block.memory) == [layout.ENDPOINTS - 1]

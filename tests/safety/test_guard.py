@@ -433,3 +433,23 @@ def test_limits_must_fit_the_robot():
         GuardedRobot(robot, slow, PERIOD_S, now_s=lambda: 0.0)
     with pytest.raises(UsageError, match="period must be positive"):
         GuardedRobot(InstantRobot(3), CONFIG, 0.0, now_s=lambda: 0.0)
+
+
+def test_a_robot_without_switch_is_cut_in_name_and_driven_again():
+    rig = Rig()
+    rig.tick()
+    rig.guard.cut()
+    assert (rig.guard.mode, rig.guard.armed) == (Mode.DISARMED, False)
+    with pytest.raises(HeldError, match="DISARMED: arm it first"):
+        rig.tick()
+    rig.guard.engage()
+    assert rig.guard.armed
+    assert Reason.HOLD not in rig.tick().reasons
+
+
+def test_torque_that_is_on_already_is_not_switched_again():
+    drive = Torque()
+    drive.arm()
+    drive.error = MotorError("it was switched on twice")
+    rig = Rig(drive=drive)
+    assert rig.guard.mode is Mode.ACTIVE

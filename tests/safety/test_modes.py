@@ -59,6 +59,35 @@ def test_a_cause_goes_only_by_its_own_clear_event(state, given_inputs, now_s):
         assert clear is not Clear.DISARM or (operator and off)
 
 
+@pytest.mark.parametrize("cause", sorted(RULES))
+@pytest.mark.parametrize("ask", [Ask.NONE, Ask.RELEASE, Ask.CLEAR, Ask.REST, Ask.ARM])
+@pytest.mark.parametrize("mode", [Mode.BOOT, Mode.DISARMED, Mode.HOLD, Mode.SETTLE, Mode.CUT])
+def test_a_cause_goes_by_its_clear_event_at_once_unless_it_is_raised_again(cause, ask, mode):
+    for torque in (True, False):
+        off = mode in (Mode.BOOT, Mode.DISARMED) and not torque
+        over = {
+            Clear.RELEASE: ask in (Ask.RELEASE, Ask.CLEAR),
+            Clear.OPERATOR: ask is Ask.CLEAR,
+            Clear.DISARM: ask is Ask.CLEAR and off,
+            Clear.NEVER: False,
+        }[RULES[cause].clear]
+        after = next_mode(ModeState(mode, cause, 0.0), Inputs(torque, asks=ask), 1.0)
+        assert after.causes == (Cause.NONE if over else cause)
+        assert next_mode(ModeState(mode, cause, 0.0), Inputs(torque, raised=cause, asks=ask), 1.0).causes is cause
+
+
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize("passed_s", [0.0, 4.999, 5.0, 5.001])
+def test_settling_ends_at_the_rest_pose_or_after_five_seconds_and_is_never_left_out(settled, passed_s):
+    for mode in Mode:
+        before, now_s = ModeState(mode, Cause.HOT, 100.0), 100.0 + passed_s
+        after = next_mode(before, Inputs(True, settled=settled), now_s).mode
+        if mode is Mode.SETTLE:
+            assert after is (Mode.CUT if settled or passed_s >= 5.0 else Mode.SETTLE)
+        elif mode in MOVING | {Mode.ARMED_HOLD, Mode.HOLD}:
+            assert after is Mode.SETTLE
+
+
 @given(states, inputs, times)
 def test_the_severest_cause_decides_and_nothing_lessens_a_stop_under_way(state, given_inputs, now_s):
     after = next_mode(state, given_inputs, now_s)
@@ -204,4 +233,4 @@ class AnyLife(RuleBasedStateMachine):
 
 
 TestAnyLife = AnyLife.TestCase
-TestAnyLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyLife.settings = settings(max_examples=min(60, settings().max_examples), stateful_step_count=40, deadline=None)

@@ -163,3 +163,165 @@ def test_a_robot_that_measures_neither_is_not_slowed():
     unwatched = CONFIG.model_copy(update={"current_max_a": None})
     hot = joints(current_a=frozen_array([50.0, 50.0]))
     np.testing.assert_array_equal(derating(hot, unwatched, unwatched.limits(("a", "b"))), np.ones(2))
+
+
+# A power of two: sums of it are exact.
+TICK_S = 1.0 / 128.0
+
+
+def looked(state: RobotState, memory: MonitorMemory, h: float = TICK_S, **changes: object) -> tuple[Cause, MonitorMemory]:
+    config = CONFIG.model_copy(update=changes)
+    return watch(state, memory.applied_rad, Mode.ACTIVE, memory, config, config.limits(("a", "b")), h)
+
+
+def remembering(**more: object) -> MonitorMemory:
+    """A robot that was watched before: still, and where it was sent."""
+    return MonitorMemory(ZERO, ZERO, *(np.zeros(2) for _ in range(3)))._replace(**more)
+
+
+def test_nothing_is_remembered_at_first():
+    memory = MonitorMemory()
+    assert all(len(row) == 0 for row in memory[:5])
+    assert memory[5:] == (0.0, -np.inf, 0, 0.0)
+
+
+def test_a_robot_of_one_joint_is_watched_from_its_first_tick():
+    state = RobotState(JointState(0.0, *(frozen_array([3.5]) for _ in range(3))))
+    limits = CONFIG.limits(("a",))
+    causes, memory = watch(state, frozen_array([3.5]), Mode.ACTIVE, MonitorMemory(), CONFIG, limits, H)
+    assert causes is Cause.NONE
+    np.testing.assert_array_equal(memory.position_rad, [3.5])
+
+
+def test_a_robot_that_stands_anywhere_where_it_was_sent_is_left_alone():
+    for angle in (-3.9, 3.9):
+        at = frozen_array([angle, angle])
+        memory = remembering(position_rad=at, applied_rad=at)
+        for _ in range(50):
+            causes, memory = looked(RobotState(joints(at)), memory)
+            assert causes is Cause.NONE
+        np.testing.assert_array_equal(memory.path_rad, ZERO)
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_half_a_turn_in_a_tick_is_the_most_that_an_encoder_may_show(side):
+    for joint in (0, 1):
+        edge, beyond = np.zeros(2), np.zeros(2)
+        edge[joint], beyond[joint] = side * np.pi, side * np.nextafter(np.pi, 4.0)
+        assert looked(RobotState(joints(edge)), remembering())[0] is Cause.NONE
+        assert looked(RobotState(joints(beyond)), remembering())[0] is Cause.JUMPED
+
+
+def test_a_measurement_that_is_not_a_number_stops_the_robot():
+    assert Cause.JUMPED in looked(RobotState(joints((np.nan, 0.0))), remembering())[0]
+    pose, angle = TrackedPose(ZERO, ZERO, np.nan), TrackedAngle(0.0, 0.0, np.nan)
+    assert looked(RobotState(joints(), leaning(np.nan)), remembering())[0] is Cause.TILTED
+    assert looked(RobotState(joints(), leaning(0.0, np.nan)), remembering())[0] is Cause.STALE
+    assert looked(RobotState(joints(), tracked_base=pose), remembering())[0] is Cause.STALE
+    assert looked(RobotState(joints(), tracked_object=angle), remembering())[0] is Cause.STALE
+    assert looked(RobotState(joints(), frame=frame(np.nan, 1)), remembering())[0] is Cause.CAMERA
+
+
+def test_a_joint_is_blocked_half_a_tick_before_its_time_and_not_at_its_bound():
+    far = remembering(applied_rad=frozen_array([0.5 + 1e-9, 0.0]))
+    at_bound = remembering(applied_rad=frozen_array([0.5, 0.0]), far_s=np.full(2, 9.0))
+    assert looked(RobotState(joints()), at_bound)[0] is Cause.NONE
+    np.testing.assert_array_equal(looked(RobotState(joints()), at_bound)[1].far_s, np.zeros(2))
+    # After one tick: a time of a tick and a half is not reached by half a tick, anything less is.
+    assert looked(RobotState(joints()), far, tracking_time_s=1.5 * TICK_S)[0] is Cause.NONE
+    assert looked(RobotState(joints()), far, tracking_time_s=np.nextafter(1.5 * TICK_S, 0.0))[0] is Cause.BLOCKED
+    np.testing.assert_array_equal(looked(RobotState(joints()), far)[1].far_s, [TICK_S, 0.0])
+
+
+def test_an_encoder_is_stuck_after_a_tenth_of_a_second_and_a_fifth_of_a_radian_of_its_own_target():
+    h = 0.01
+    limit_s = 0.1 - 0.5 * h
+    for still_s, path_rad, cause in (
+        (limit_s + 1e-6, 0.2, Cause.NONE),
+        (limit_s + 1e-6, np.nextafter(0.2, 1.0), Cause.STUCK),
+        (limit_s - 1e-6, 0.3, Cause.NONE),
+    ):
+        memory = remembering(still_s=np.array([still_s - h, 0.0]), path_rad=np.array([path_rad, 0.0]))
+        assert looked(RobotState(joints()), memory, h)[0] is cause
+    # Both of one joint.
+    memory = remembering(still_s=np.array([1.0, 0.0]), path_rad=np.array([0.0, 1.0]))
+    assert looked(RobotState(joints()), memory, h)[0] is Cause.NONE
+    # The bound itself, in exact numbers.
+    limit_s = 0.1 - 0.5 * TICK_S
+    assert limit_s - TICK_S + TICK_S == limit_s
+    memory = remembering(still_s=np.full(2, limit_s - TICK_S), path_rad=np.full(2, 1.0))
+    assert looked(RobotState(joints()), memory)[0] is Cause.NONE
+
+
+def test_a_single_count_makes_an_encoder_new():
+    memory = remembering(still_s=np.full(2, 9.0), path_rad=np.full(2, 9.0))
+    causes, after = looked(RobotState(joints((0.0015, 0.0015))), memory)
+    assert causes is Cause.NONE
+    np.testing.assert_array_equal(after.still_s, np.zeros(2))
+    np.testing.assert_array_equal(after.path_rad, np.zeros(2))
+    np.testing.assert_array_equal(after.position_rad, [0.0015, 0.0015])
+
+
+def test_the_way_of_a_target_counts_to_and_fro():
+    memory = remembering()
+    for applied in (0.1, -0.1, 0.1):
+        _, memory = watch(RobotState(joints()), frozen_array([applied, 0.0]), Mode.ACTIVE, memory, CONFIG, LIMITS, TICK_S)
+    np.testing.assert_allclose(memory.path_rad, [0.5, 0.0])
+    np.testing.assert_allclose(memory.still_s, 3 * TICK_S)
+    np.testing.assert_array_equal(memory.applied_rad, [0.1, 0.0])
+
+
+def test_bounds_of_the_body_belong_to_what_is_allowed():
+    cosine = np.cos(1.0)
+    on_edge = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, cosine]])
+    pose, angle = TrackedPose(ZERO, ZERO, 0.2), TrackedAngle(0.0, 0.0, 0.2)
+    state = RobotState(joints(), ImuState(frozen_array(on_edge), frozen_array(np.zeros(3)), 0.2), pose, angle)
+    assert looked(state, remembering())[0] is Cause.NONE
+    on_edge[2, 2] = np.nextafter(cosine, 0.0)
+    leans = replace(state, imu=ImuState(frozen_array(on_edge), frozen_array(np.zeros(3)), 0.2))
+    assert looked(leans, remembering())[0] is Cause.TILTED
+    assert looked(leans, remembering(), tilt_max_rad=None)[0] is Cause.NONE
+
+
+def test_a_battery_is_empty_after_exactly_a_second():
+    state, memory = RobotState(joints(), voltage_v=9.9), remembering()
+    causes = []
+    for _ in range(129):
+        cause, memory = looked(state, memory)
+        causes.append(cause)
+    assert causes == [Cause.NONE] * 127 + [Cause.BATTERY] * 2
+    assert looked(state, memory, voltage_min_v=None)[0] is Cause.NONE
+    assert looked(replace(state, voltage_v=None), memory)[1].low_s == 0.0
+
+
+def test_a_picture_may_be_as_old_as_its_bound():
+    def state(age_s: float) -> RobotState:
+        return RobotState(replace(joints(), stamp_s=2.0), frame=frame(2.0 - age_s, 1))
+
+    assert looked(state(0.25), remembering(), camera_age_max_s=0.25)[0] is Cause.NONE
+    assert looked(state(0.2501), remembering(), camera_age_max_s=0.25)[0] is Cause.CAMERA
+    assert looked(state(0.2501), remembering(), camera_age_max_s=None)[0] is Cause.NONE
+
+
+def test_a_picture_is_frozen_after_its_time_in_new_frames_of_one_content():
+    def see(frames: object, **changes: object) -> list[bool]:
+        memory, seen = remembering(), []
+        for stamp_s, value in frames:
+            state = RobotState(replace(joints(), stamp_s=stamp_s), frame=frame(stamp_s, value))
+            cause, memory = looked(state, memory, **changes)
+            seen.append(cause is Cause.CAMERA)
+        return seen
+
+    frozen = [(0.25 * number, 7) for number in range(4)]
+    assert see(frozen, camera_frozen_s=0.5) == [False, False, True, True]
+    assert see(frozen, camera_frozen_s=None) == [False] * 4
+    # One that changes begins anew, and one that is seen twice is not a new one.
+    assert see([(0.0, 7), (0.25, 7), (0.5, 8), (0.75, 8), (1.0, 8)], camera_frozen_s=0.5) == [False] * 4 + [True]
+    assert see([(0.0, 7), (0.25, 7), (0.25, 7), (0.25, 7)], camera_frozen_s=0.5) == [False] * 4
+
+
+def test_all_that_is_wrong_is_named_at_once():
+    hot = joints((4.0, 0.0), temperature_c=frozen_array([70.0, 20.0]), hardware_error=(1, 0))
+    state = RobotState(hot, leaning(2.0, 1.0), frame=frame(-1.0, 1), voltage_v=1.0)
+    causes, _ = looked(state, remembering(low_s=1.0))
+    assert causes == Cause.JUMPED | Cause.MOTOR | Cause.HOT | Cause.TILTED | Cause.STALE | Cause.CAMERA | Cause.BATTERY

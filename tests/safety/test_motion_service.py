@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot import ClosedError, Command, CommandError, RobotError, RobotState, StaleError, UsageError, command, frozen_array
+from robot import BusError, ClosedError, Command, CommandError, RobotError, RobotState, StaleError, UsageError, command, frozen_array
 from robot.clock import RealTimeClock, TickStatistics
-from safety import GuardConfig, GuardedRobot, Machine, Mode, MotionClock, MotionLink, MotionLoop, Reason, RemoteMotion, Silence
+from safety import Cause, GuardConfig, GuardedRobot, Machine, Mode, MotionClock, MotionLink, MotionLoop, Reason, RemoteMotion, Silence
 from safety.motion_records import Request, command_dtype, state_of
 from sim import MinitaurConfig, MinitaurSimulation, simulate_minitaur
 from tests.safety.served import PERIOD_S, ErringRobot, Served, Torque, serving, serving_instant
@@ -34,6 +38,7 @@ def publish(link: MotionLink, epoch: int, sequence: int, target: float, stamp_s:
     link.command.publish(record)
 
 
+# Fewer ticks than the newest command stays in force, 20: what follows then is silence's part.
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.floats(-0.5, 0.5)), max_size=18))
 @settings(max_examples=50)
 def test_old_duplicated_and_reordered_commands_never_move_the_robot(commands):
@@ -343,3 +348,158 @@ def test_a_waiting_clock_skips_and_counts_what_passed(instant):
     assert client.position == first + 6
     assert clock.missed == 4
     assert state_of(client.rows(client.position, client.position + 1)[0][0]).joints.stamp_s == client.read().joints.stamp_s
+
+
+def test_a_loop_runs_until_it_is_told_and_serves_a_request_on_the_way(instant):
+    served, robot = instant
+    looks = iter([True, True, True, False])
+    served.server.run(lambda: next(looks))
+    assert robot.time_s == pytest.approx(3 * PERIOD_S)
+    assert served.link.ticks.head == 3
+    client = served.client()
+    client.shut_down()
+    served.server.run(lambda: pytest.fail("a server that is closing asks nobody"))
+
+
+def test_a_client_chooses_who_drives_and_says_for_the_operator_that_a_stop_is_over(instant):
+    served, _ = instant
+    client = served.client()
+    guard = served.machine.robot
+    client.engage(Mode.RESETTING)
+    assert guard.mode is Mode.RESETTING
+    # The process survives what a client gets wrong.
+    with pytest.raises(RobotError, match=r"engage failed: a robot is driven in mode"):
+        client.engage(Mode.HOLD)
+    with pytest.raises(RobotError, match="engage failed: 99 is not a valid Mode"):
+        client._ask(Request.ENGAGE, 99)
+    guard.trip(Cause.RESET_FAILED)
+    with pytest.raises(RobotError, match=r"release failed: .*reset routine"):
+        client.release()
+    client.clear()
+    assert guard.causes == Cause.NONE
+    client.engage()
+    assert guard.mode is Mode.ACTIVE
+
+
+def test_a_request_of_another_version_is_refused_and_moves_nothing(instant):
+    served, _ = instant
+    client = served.client()
+    before = client.write(command(np.zeros(3), 3)).position_rad
+    with pytest.raises(RobotError, match="knows no request 99"):
+        served.server._execute(99, 0)
+    served.ticks(3)
+    np.testing.assert_array_equal(client.read().joints.position_rad, before)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_server_that_ends_lets_go_if_it_is_asked_to(cut):
+    drive = Torque()
+    with serving_instant(drive) as (served, _):
+        served.client().arm()
+        served.server.close(cut=cut)
+        assert drive.armed is not cut
+
+
+def test_a_server_of_a_robot_without_switch_ends_all_the_same(instant):
+    served, robot = instant
+    served.server.close(cut=True)
+    with pytest.raises(ClosedError):
+        robot.read()
+
+
+def test_the_first_complaint_after_a_pause_is_published_and_stops_nothing(instant):
+    served, robot = instant
+    robot.read_error = BusError("the camera has not been read for a while")
+    served.server._resume()
+    assert served.machine.robot.mode is Mode.ACTIVE
+    status = served.link.status.read()
+    assert (int(status["errors"][0]), bytes(status["error"][0])) == (1, b"BusError: the camera has not been read for a while")
+    served.ticks(1)
+    assert served.machine.robot.mode is Mode.HOLD
+
+
+def test_garbage_is_collected_once_a_second_and_only_while_nothing_moves(instant, monkeypatch):
+    served, _ = instant
+    collected_s: list[float] = []
+    monkeypatch.setattr(gc, "collect", lambda: collected_s.append(served.now_s))
+    served.ticks(150)
+    assert collected_s == []
+    monkeypatch.setattr(gc, "isenabled", lambda: False)
+    served.ticks(350)
+    assert len(collected_s) == 4
+    assert (np.diff(collected_s) > 1.0).all()
+    client = served.client()
+    clock = MotionClock(client)
+    before = len(collected_s)
+    for _ in range(200):
+        client.write(command(np.zeros(3), 3))
+        clock.wait()
+    assert len(collected_s) <= before + 1
+
+
+def test_a_command_that_the_server_never_takes_is_an_error(instant):
+    served, _ = instant
+    client = served.client()
+    # Another owner has come, and the server heeds that one.
+    served.link.words.set("epoch", 77)
+    with pytest.raises(StaleError, match="did not take command 1 within 4 ticks"):
+        client.write(FAR)
+    motion = RemoteMotion(client, MotionClock(client), 2, TickStatistics())
+    with pytest.raises(StaleError, match="did not take command 2 within 4 policy ticks"):
+        motion.advance(FAR, client.read())
+
+
+def test_a_closed_client_stops_nothing(instant):
+    served, _ = instant
+    first = served.client()
+    first.close()
+    second = served.client()
+    second.release()
+    first.stop()
+    served.ticks(2)
+    assert served.machine.robot.mode is Mode.ACTIVE
+
+
+def test_the_clock_of_a_client_is_the_robots(instant):
+    served, robot = instant
+    client = served.client()
+    clock = MotionClock(client)
+    assert clock.period_s == PERIOD_S
+    clock.wait()
+    at_s = clock.now_s()
+    assert at_s == pytest.approx(robot.time_s, abs=1.01 * PERIOD_S)
+    served.now_s += 0.004
+    assert clock.now_s() - at_s == pytest.approx(0.004)
+    assert RemoteMotion(client, clock, 3, TickStatistics()).policy_period_s == pytest.approx(3 * PERIOD_S)
+
+
+def test_a_tick_that_has_left_the_ring_is_an_error(instant):
+    served, _ = instant
+    client = served.client()
+    served.ticks(3000)
+    with pytest.raises(StaleError, match=r"tick 0 of the motion process .* is gone: more than 2048 have passed"):
+        client.await_tick(0)
+
+
+def test_a_dead_server_is_called_dead(instant):
+    served, _ = instant
+    client = served.client()
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    client.about = client._commands._about = replace(client.about, pid=process.pid)
+    served.running = False
+    with pytest.raises(StaleError, match="is dead: start it again; motors on a bus stop by their own watchdog"):
+        client.release()
+    served.now_s += 1.0
+    with pytest.raises(StaleError, match="is dead"):
+        client.read()
+
+
+def test_a_server_that_does_not_answer_is_waited_for_and_then_named(instant):
+    served, _ = instant
+    client = served.client()
+    served.running = False
+    begun_s = served.now_s
+    with pytest.raises(StaleError, match="has not answered to CLEAR"):
+        client.clear()
+    assert served.now_s - begun_s == pytest.approx(15.0, abs=PERIOD_S)
