@@ -109,7 +109,8 @@ def _encoders(
     position = joints.position_rad
     causes = Cause.NONE
     moved = position != memory.position_rad
-    if (np.abs(position - memory.position_rad) > _JUMP_RAD).any():
+    # A measurement that is not a number is nowhere.
+    if not (np.abs(position - memory.position_rad) <= _JUMP_RAD).all():
         causes |= Cause.JUMPED
     far_s = np.where(np.abs(applied_rad - position) > limits.tracking_error_max_rad, memory.far_s + h, 0.0)
     # Half a tick of slack: sums of h are not exact.

@@ -33,13 +33,13 @@ def test_a_robot_whose_torque_is_on_is_driven_as_an_episode_begins():
         assert made.robot.mode is Mode.ACTIVE
 
 
-def test_a_robot_whose_torque_is_off_stays_so_as_an_episode_begins():
+def test_a_robot_whose_torque_is_off_is_armed_as_an_episode_begins():
     drive = Torque()
     made, released = machine(drive)
     made.begin(np.random.default_rng(0))
     assert len(released) == 1
-    assert not drive.armed
-    assert made.robot.mode is Mode.BOOT
+    assert drive.armed
+    assert made.robot.mode is Mode.ACTIVE
 
 
 def test_a_command_freezes_no_later_than_it_holds():

@@ -171,18 +171,19 @@ TICK_S = 1.0 / 128.0
 
 def looked(state: RobotState, memory: MonitorMemory, h: float = TICK_S, **changes: object) -> tuple[Cause, MonitorMemory]:
     config = CONFIG.model_copy(update=changes)
-    return watch(state, memory.applied_rad, Mode.ACTIVE, memory, config, config.limits(("a", "b")), h)
+    return watch(state, memory.highest_rad, Mode.ACTIVE, memory, config, config.limits(("a", "b")), h)
 
 
-def remembering(**more: object) -> MonitorMemory:
-    """A robot that was watched before: still, and where it was sent."""
-    return MonitorMemory(ZERO, ZERO, *(np.zeros(2) for _ in range(3)))._replace(**more)
+def remembering(applied_rad: object = ZERO, **more: object) -> MonitorMemory:
+    """A robot that was watched before: still, and where it was sent; what comes now is measured anew."""
+    begun = MonitorMemory(ZERO, np.full(2, -np.inf), np.zeros(2), np.zeros(2), applied_rad, applied_rad)
+    return begun._replace(**more)
 
 
 def test_nothing_is_remembered_at_first():
     memory = MonitorMemory()
-    assert all(len(row) == 0 for row in memory[:5])
-    assert memory[5:] == (0.0, -np.inf, 0, 0.0)
+    assert all(len(row) == 0 for row in memory[:6])
+    assert memory[6:] == (0.0, -np.inf, 0, 0.0)
 
 
 def test_a_robot_of_one_joint_is_watched_from_its_first_tick():
@@ -200,7 +201,7 @@ def test_a_robot_that_stands_anywhere_where_it_was_sent_is_left_alone():
         for _ in range(50):
             causes, memory = looked(RobotState(joints(at)), memory)
             assert causes is Cause.NONE
-        np.testing.assert_array_equal(memory.path_rad, ZERO)
+        np.testing.assert_array_equal(memory.highest_rad - memory.lowest_rad, ZERO)
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
@@ -233,42 +234,42 @@ def test_a_joint_is_blocked_half_a_tick_before_its_time_and_not_at_its_bound():
     np.testing.assert_array_equal(looked(RobotState(joints()), far)[1].far_s, [TICK_S, 0.0])
 
 
-def test_an_encoder_is_stuck_after_a_tenth_of_a_second_and_a_fifth_of_a_radian_of_its_own_target():
+def test_an_encoder_is_stuck_after_a_tenth_of_a_second_and_a_twenty_fifth_of_a_radian_of_its_own_target():
     h = 0.01
     limit_s = 0.1 - 0.5 * h
     for still_s, path_rad, cause in (
-        (limit_s + 1e-6, 0.2, Cause.NONE),
-        (limit_s + 1e-6, np.nextafter(0.2, 1.0), Cause.STUCK),
+        (limit_s + 1e-6, 0.04, Cause.NONE),
+        (limit_s + 1e-6, np.nextafter(0.04, 1.0), Cause.STUCK),
         (limit_s - 1e-6, 0.3, Cause.NONE),
     ):
-        memory = remembering(still_s=np.array([still_s - h, 0.0]), path_rad=np.array([path_rad, 0.0]))
+        memory = remembering(still_s=np.array([still_s - h, 0.0]), highest_rad=np.array([path_rad, 0.0]))
         assert looked(RobotState(joints()), memory, h)[0] is cause
     # Both of one joint.
-    memory = remembering(still_s=np.array([1.0, 0.0]), path_rad=np.array([0.0, 1.0]))
+    memory = remembering(still_s=np.array([1.0, 0.0]), highest_rad=np.array([0.0, 0.4]))
     assert looked(RobotState(joints()), memory, h)[0] is Cause.NONE
     # The bound itself, in exact numbers.
     limit_s = 0.1 - 0.5 * TICK_S
     assert limit_s - TICK_S + TICK_S == limit_s
-    memory = remembering(still_s=np.full(2, limit_s - TICK_S), path_rad=np.full(2, 1.0))
+    memory = remembering(still_s=np.full(2, limit_s - TICK_S), highest_rad=np.full(2, 0.4))
     assert looked(RobotState(joints()), memory)[0] is Cause.NONE
 
 
 def test_a_single_count_makes_an_encoder_new():
-    memory = remembering(still_s=np.full(2, 9.0), path_rad=np.full(2, 9.0))
+    memory = remembering(still_s=np.full(2, 9.0), highest_rad=np.full(2, 0.4))
     causes, after = looked(RobotState(joints((0.0015, 0.0015))), memory)
     assert causes is Cause.NONE
     np.testing.assert_array_equal(after.still_s, np.zeros(2))
-    np.testing.assert_array_equal(after.path_rad, np.zeros(2))
+    np.testing.assert_array_equal(after.highest_rad - after.lowest_rad, np.zeros(2))
     np.testing.assert_array_equal(after.position_rad, [0.0015, 0.0015])
 
 
-def test_the_way_of_a_target_counts_to_and_fro():
+def test_what_a_target_spans_counts_and_not_how_often_it_goes_there():
     memory = remembering()
-    for applied in (0.1, -0.1, 0.1):
-        _, memory = watch(RobotState(joints()), frozen_array([applied, 0.0]), Mode.ACTIVE, memory, CONFIG, LIMITS, TICK_S)
-    np.testing.assert_allclose(memory.path_rad, [0.5, 0.0])
+    for tick, applied in enumerate((0.1, -0.1, 0.1)):
+        state = RobotState(replace(joints(), stamp_s=tick * TICK_S))
+        _, memory = watch(state, frozen_array([applied, 0.0]), Mode.ACTIVE, memory, CONFIG, LIMITS, TICK_S)
+    np.testing.assert_allclose(memory.highest_rad - memory.lowest_rad, [0.2, 0.0])
     np.testing.assert_allclose(memory.still_s, 3 * TICK_S)
-    np.testing.assert_array_equal(memory.applied_rad, [0.1, 0.0])
 
 
 def test_bounds_of_the_body_belong_to_what_is_allowed():
