@@ -116,7 +116,8 @@ class GuardedRobot:
         self._modes = ModeState(since_s=now_s())
         self._raised = Cause.NONE
         self._monitor = MonitorMemory()
-        self._rejections = Rejections()
+        # Made anew by each `engage`.
+        self._rejections: Rejections
         self._memory: FilterMemory | None = None
         self._state: RobotState | None = None
         self._written_s: float | None = None
@@ -218,7 +219,7 @@ class GuardedRobot:
         if not self._drive.armed:
             self._drive.arm()
         self._reseed()
-        self._step(Ask.ARM, ready=True)
+        self._step(Ask.ARM)
 
     def cut(self) -> None:
         """Switch torque off at once: the robot drops.
@@ -274,9 +275,10 @@ class GuardedRobot:
             asks |= more
         self._step(asks, settled=settled)
 
-    def _step(self, asks: Ask = Ask.NONE, *, ready: bool = False, settled: bool = False) -> None:
+    def _step(self, asks: Ask = Ask.NONE, *, settled: bool = False) -> None:
         before = self._modes
-        inputs = Inputs(self.armed, ready, self._raised, asks, settled)
+        # Only `arm` asks to be armed, when every check has passed.
+        inputs = Inputs(self.armed, Ask.ARM in asks, self._raised, asks, settled)
         self._raised = Cause.NONE
         self._modes = after = next_mode(before, inputs, self._now_s())
         if after.causes & ~before.causes and after.mode in STOPPED:

@@ -146,9 +146,9 @@ def _body(state: RobotState, mode: Mode, config: GuardConfig) -> Cause:
     # A routine may right a robot that has fallen; it is judged by its own checks.
     if imu is not None and config.tilt_max_rad is not None and mode is not Mode.RESETTING:
         cosine = float(imu.rotation_base_to_world[2, 2])
-        causes |= Cause.TILTED if cosine < math.cos(config.tilt_max_rad) else Cause.NONE
+        causes |= Cause.NONE if cosine >= math.cos(config.tilt_max_rad) else Cause.TILTED
     for sensor in (imu, state.tracked_base, state.tracked_object):
-        if sensor is not None and sensor.age_s > config.sensor_age_max_s:
+        if sensor is not None and not sensor.age_s <= config.sensor_age_max_s:
             causes |= Cause.STALE
     return causes
 
@@ -156,7 +156,7 @@ def _body(state: RobotState, mode: Mode, config: GuardConfig) -> Cause:
 def _camera_age(state: RobotState, config: GuardConfig) -> Cause:
     if state.frame is None or config.camera_age_max_s is None:
         return Cause.NONE
-    return Cause.CAMERA if state.joints.stamp_s - state.frame.stamp_s > config.camera_age_max_s else Cause.NONE
+    return Cause.NONE if state.joints.stamp_s - state.frame.stamp_s <= config.camera_age_max_s else Cause.CAMERA
 
 
 def _frozen(state: RobotState, memory: MonitorMemory) -> MonitorMemory:
@@ -188,4 +188,4 @@ def derating(joints: JointState, config: GuardConfig, limits: Limits) -> FloatAr
         # Where no current is watched, the limit is infinite and the share not a number.
         with np.errstate(invalid="ignore"):
             share = np.fmin(share, (top - np.abs(joints.current_a)) / (top - limits.current_max_a))
-    return np.fmin(np.fmax(share, 0.0), 1.0)
+    return np.fmax(share, 0.0)

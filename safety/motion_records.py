@@ -151,7 +151,7 @@ def fill_state(record: Record, state: RobotState) -> Has:
 def _fill_bodies(row: np.void, state: RobotState) -> Has:
     has = Has(0)
     if state.imu is not None:
-        row["rotation_base_to_world"] = state.imu.rotation_base_to_world.reshape(-1)
+        row["rotation_base_to_world"] = state.imu.rotation_base_to_world.ravel()
         row["angular_velocity_base_rad_s"], row["imu_age_s"] = state.imu.angular_velocity_base_rad_s, state.imu.age_s
         has |= Has.IMU
     if (base := state.tracked_base) is not None:

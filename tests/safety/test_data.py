@@ -33,6 +33,7 @@ def test_configurations_are_frozen_and_refuse_unknown_keys(model):
 
 
 def bits(flags: object) -> dict[str, int]:
+    assert all(member.value == 1 << member.value.bit_length() - 1 for member in flags.__members__.values() if member.value)
     return {name: member.value.bit_length() - 1 for name, member in flags.__members__.items() if member.value}
 
 

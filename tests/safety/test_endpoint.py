@@ -218,3 +218,32 @@ def test_a_place_that_somebody_holds_is_left_to_them(board: StopBoard) -> None:
         assert board.block.lock(layout.ENDPOINT_LOCK + index) is not None
     Endpoint(board, "x", 1.0, StopLevel.HOLD, 0.0)
     assert layout.registered_places(board.block.memory) == [layout.ENDPOINTS - 1]
+
+
+def test_an_answer_is_the_complement_of_a_challenge_of_32_bits(board: StopBoard) -> None:
+    for challenge, answer in ((0, 0xFFFFFFFF), (0xFFFFFFFF, 0), (0x0F0F0F0F, 0xF0F0F0F0)):
+        assert answer_to(challenge) == answer
+    endpoint = Endpoint(board, "x", 1.0, StopLevel.HOLD, 0.0)
+    challenges = []
+    for _ in range(20):
+        challenges.append(endpoint.challenge)
+        assert endpoint.check_in(answer_to(endpoint.challenge), 0.0)
+    # Another each time, but for one in 2^32; all of the size, but for one in 2^160.
+    assert len(set(challenges)) > 18
+    assert 2**24 < max(challenges) < 2**32
+
+
+def test_names_and_timeouts_may_be_at_their_bounds(board: StopBoard) -> None:
+    for name, timeout_s in (("a", 0.1), ("ä" * 20, 60.0)):
+        assert name in [endpoint.name for endpoint in (Endpoint(board, name, timeout_s, StopLevel.HOLD, 0.0), *board.endpoints())]
+    assert [(endpoint.name, endpoint.timeout_s) for endpoint in board.endpoints()] == [("a", 0.1), ("ä" * 20, 60.0)]
+
+
+def test_a_registration_has_a_challenge_that_nobody_could_know(board: StopBoard) -> None:
+    challenges = []
+    for _ in range(3):
+        endpoint = Endpoint(board, "x", 1.0, StopLevel.HOLD, 0.0)
+        challenges.append(endpoint.challenge)
+        endpoint.deregister(0.0)
+    assert 0 not in challenges
+    assert len(set(challenges)) == 3

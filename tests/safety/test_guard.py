@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -453,3 +454,418 @@ def test_torque_that_is_on_already_is_not_switched_again():
     drive.error = MotorError("it was switched on twice")
     rig = Rig(drive=drive)
     assert rig.guard.mode is Mode.ACTIVE
+
+
+# A power of two: sums of it are exact.
+TICK_S = 1.0 / 128.0
+RESTING = GuardConfig(**BOX, velocity_max_rad_s=2.0, acceleration_max_rad_s2=50.0, rest_rad=0.0)
+
+
+class Recorder(SensedRobot):
+    """Remembers what it was asked to do, and answers with what the test sets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+        self.off_by_rad = 0.0
+
+    def read(self) -> RobotState:
+        self.calls.append("read")
+        return super().read()
+
+    def write(self, command: Command) -> Command:
+        done = super().write(command)
+        return Command(done.position_rad + np.array([0.0, self.off_by_rad, 0.0]))
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+        super().stop()
+
+    def close(self) -> None:
+        self.calls.append("close")
+        super().close()
+
+
+def recorded(config: GuardConfig = CONFIG, drive: Torque | None = None, **more: object) -> tuple[GuardedRobot, Recorder, InstantClock]:
+    robot = Recorder()
+    clock = InstantClock(robot, TICK_S)
+    guard = GuardedRobot(robot, config, TICK_S, now_s=clock.now_s, drive=drive, **more)
+    guard.arm()
+    guard.engage()
+    robot.calls.clear()
+    return guard, robot, clock
+
+
+def test_a_robot_begins_without_torque_where_it_has_a_switch_and_where_it_has_none():
+    for drive in (None, Torque()):
+        guard = Rig(drive=drive, engaged=False).guard
+        assert (guard.mode, guard.armed, guard.causes, guard.fault) == (Mode.BOOT, False, Cause.NONE, None)
+
+
+def test_three_periods_are_not_late_and_anything_more_is():
+    for waits, causes in ((3, Cause.NONE), (4, Cause.LATE)):
+        guard, _, clock = recorded()
+        guard.write(GOOD)
+        for _ in range(waits):
+            clock.wait()
+        guard.write(GOOD)
+        assert guard.causes is causes
+
+
+def test_a_second_tick_at_one_time_is_the_first_one_and_counts_for_nothing():
+    guard, robot, clock = recorded()
+    guard.write(GOOD)
+    clock.wait()
+    first = guard.write(GOOD)
+    for _ in range(9):
+        again = guard.write(BAD)
+        assert (again.position_rad is first.position_rad, again.reasons) == (True, first.reasons | Reason.LATE)
+    assert guard.causes is Cause.NONE
+    assert len(robot.written) == 2
+
+
+def test_commands_are_joined_by_lines_where_the_limits_say_so_and_by_steps_in_a_routine():
+    far = Command(frozen_array([0.04, 0.0, 0.0]))
+    for interpolate, mode, path in (
+        (True, Mode.ACTIVE, [0.01, 0.02, 0.03, 0.04]),
+        (False, Mode.ACTIVE, [0.04] * 4),
+        (True, Mode.RESETTING, [0.04] * 4),
+    ):
+        guard, robot, clock = recorded(CONFIG.model_copy(update={"interpolate": interpolate, "acceleration_max_rad_s2": 1e5}), ramp_ticks=4)
+        guard.engage(mode)
+        for _ in path:
+            guard.write(far)
+            clock.wait()
+            guard.read()
+        np.testing.assert_allclose([written[0] for written in robot.written], path)
+
+
+def test_without_being_told_a_command_takes_one_tick():
+    guard, robot, _ = recorded(CONFIG.model_copy(update={"acceleration_max_rad_s2": 1e5}))
+    guard.write(GOOD)
+    np.testing.assert_array_equal(robot.written[-1], GOOD.position_rad)
+
+
+def test_heat_slows_a_joint_that_is_driven_and_not_one_that_settles():
+    drive = Torque()
+    guard, robot, clock = recorded(RESTING, drive)
+    robot.joints = {"temperature_c": frozen_array([62.5, 20.0, 20.0])}
+    path = []
+    for _ in range(40):
+        guard.read()
+        path.append(guard.write(Command(frozen_array([0.5, 0.5, 0.5]))).position_rad)
+        clock.wait()
+    steps = np.diff(path, axis=0).max(axis=0) / TICK_S
+    # Half of the way from 55 to 70 deg C is half of the speed.
+    np.testing.assert_allclose(steps, [1.0, 2.0, 2.0])
+    guard.trip(Cause.STOP_SETTLE)
+    path = []
+    for _ in range(10):
+        guard.read()
+        path.append(guard.write(GOOD).position_rad)
+        clock.wait()
+    assert guard.mode is Mode.SETTLE
+    assert (np.diff(path, axis=0)[-1] / TICK_S < -1.5).any()
+    assert np.diff(path, axis=0)[-1][0] / TICK_S < -1.5
+
+
+def test_a_robot_with_a_rest_pose_is_driven_elsewhere_all_the_same():
+    guard, _, clock = recorded(RESTING)
+    for _ in range(60):
+        guard.read()
+        applied = guard.write(Command(frozen_array([0.3, 0.4, -0.5])))
+        clock.wait()
+    np.testing.assert_allclose(applied.position_rad, [0.3, 0.4, -0.5])
+
+
+@pytest.mark.parametrize(
+    ("pose", "mode"),
+    [
+        ([0.0199, -0.0199, 0.0], Mode.DISARMED),
+        ([0.02, 0.0, 0.0], Mode.SETTLE),
+        ([-0.0, 0.0, -0.02], Mode.SETTLE),
+        ([0.5, 0.0, 0.0], Mode.SETTLE),
+    ],
+)
+def test_a_robot_has_settled_where_every_joint_is_close_to_its_rest(pose, mode):
+    guard, robot, _clock = recorded(RESTING, Torque())
+    robot.joints = {"position_rad": frozen_array(pose)}
+    guard.trip(Cause.STOP_SETTLE)
+    guard.read()
+    if mode is Mode.DISARMED:
+        with pytest.raises(HeldError):
+            guard.write(GOOD)
+    else:
+        assert Reason.HOLD in guard.write(GOOD).reasons
+    assert guard.mode is mode
+
+
+def test_a_rest_pose_is_a_place_and_not_its_mirror():
+    guard, robot, _ = recorded(RESTING.model_copy(update={"rest_rad": 0.3}), Torque())
+    robot.joints = {"position_rad": frozen_array([-0.3, -0.3, -0.3])}
+    guard.trip(Cause.STOP_SETTLE)
+    guard.read()
+    guard.write(GOOD)
+    assert guard.mode is Mode.SETTLE
+
+
+def test_a_robot_without_a_rest_pose_lets_go_where_it_stands():
+    drive = Torque()
+    guard, _, _clock = recorded(drive=drive)
+    guard.trip(Cause.STOP_SETTLE)
+    with pytest.raises(HeldError):
+        guard.write(GOOD)
+    assert (guard.mode, drive.cuts) == (Mode.DISARMED, 1)
+
+
+def test_nothing_that_is_asked_or_found_ends_settling_before_its_time():
+    guard, robot, _clock = recorded(RESTING, Torque())
+    robot.joints = {"position_rad": frozen_array([0.4, 0.4, 0.4])}
+    guard.trip(Cause.STOP_SETTLE)
+    guard.trip(Cause.ASKED)
+    guard.clear()
+    guard.stop()
+    with pytest.raises(HeldError, match="SETTLE"):
+        guard.engage()
+    assert guard.mode is Mode.SETTLE
+
+
+def test_a_settling_robot_names_every_stage_and_the_hold():
+    guard, _robot, clock = recorded(RESTING, Torque())
+    for _ in range(60):
+        guard.read()
+        guard.write(Command(frozen_array([0.5, 0.5, 0.5])))
+        clock.wait()
+    guard.trip(Cause.STOP_SETTLE)
+    guard.read()
+    assert guard.write(GOOD).reasons == Reason.HOLD | Reason.RATE
+
+
+def test_an_idle_tick_holds_a_robot_that_nothing_stops_without_counting_it_a_stop():
+    guard, robot, clock = recorded()
+    guard.write(Command(frozen_array([0.5, 0.0, 0.0])))
+    clock.wait()
+    applied = guard.idle()
+    assert (applied.mode, applied.reasons) == (Mode.ACTIVE, Reason.NONE)
+    np.testing.assert_array_equal(robot.written[-1], applied.position_rad)
+    for _ in range(9):
+        clock.wait()
+        guard.idle()
+    assert guard.causes is Cause.NONE
+
+
+def test_commands_count_only_while_they_are_followed():
+    guard, _, clock = recorded()
+    guard.engage()
+    guard.stop()
+    for _ in range(5):
+        guard.write(BAD)
+        clock.wait()
+    assert guard.causes is Cause.ASKED
+
+
+def test_rejections_before_an_engagement_do_not_count_after_it():
+    guard, _, clock = recorded()
+    for _ in range(2):
+        for _ in range(2):
+            guard.write(BAD)
+            clock.wait()
+        guard.engage()
+    assert guard.causes is Cause.NONE
+
+
+def test_a_guard_stops_its_robot_before_it_closes_it():
+    guard, robot, _ = recorded()
+    guard.close()
+    assert robot.calls == ["stop", "close"]
+
+
+def test_a_read_after_a_pause_stops_nothing_and_what_was_read_before_it_is_forgotten():
+    guard, robot, _ = recorded()
+    assert guard.refresh() is not None
+    robot.calls.clear()
+    guard.write(GOOD)
+    # What was read is what the tick looks at.
+    assert robot.calls == []
+    robot.error = BusError("old data")
+    with pytest.raises(BusError, match="old data"):
+        guard.refresh()
+    assert guard.mode is Mode.ACTIVE
+    robot.error = None
+    robot.tick(TICK_S)
+    robot.calls.clear()
+    guard.write(GOOD)
+    assert robot.calls == ["read"]
+
+
+def test_what_a_guard_says_it_has_read_is_what_the_robot_measured():
+    guard, robot, _ = recorded()
+    robot.joints = {"position_rad": frozen_array([0.1, 0.2, 0.3])}
+    for read in (guard.refresh, guard.read):
+        np.testing.assert_array_equal(read().joints.position_rad, [0.1, 0.2, 0.3])
+
+
+def test_an_emergency_stop_that_nobody_has_looked_at_yet_keeps_torque_off():
+    drive = Torque()
+    rig = Rig(drive=drive, engaged=False)
+    rig.station.causes = Cause.STOP_HOLD
+    with pytest.raises(RobotError, match="not armed: stopped because the emergency stop was pressed"):
+        rig.guard.arm()
+    assert not drive.armed
+
+
+def test_arming_ends_what_needs_no_person():
+    rig = Rig(drive=Torque(), engaged=False)
+    rig.guard.trip(Cause.BLOCKED)
+    rig.guard.arm()
+    assert (rig.guard.mode, rig.guard.causes) == (Mode.ARMED_HOLD, Cause.NONE)
+    # Armed already: nothing is asked again.
+    rig.guard.trip(Cause.BLOCKED)
+    rig.guard.arm()
+    assert rig.guard.causes is Cause.BLOCKED
+
+
+def test_a_robot_is_held_where_it_stands_as_it_is_armed_and_not_where_it_stood_before():
+    drive = Torque()
+    guard, robot, clock = recorded(drive=drive)
+    guard.write(GOOD)
+    guard.cut()
+    robot.joints = {"position_rad": frozen_array([0.3, 0.2, 0.1])}
+    guard.arm()
+    clock.wait()
+    np.testing.assert_array_equal(guard.write(GOOD).position_rad, [0.3, 0.2, 0.1])
+
+
+def test_a_cut_that_fails_is_tried_again_at_the_next_tick():
+    class Deaf(Torque):
+        deaf = True
+
+        def cut(self) -> None:
+            self.cuts += 1
+            if self.deaf:
+                raise BusError("motor 3 does not confirm")
+            self.armed = False
+
+    drive = Deaf()
+    guard, robot, _clock = recorded(drive=drive)
+    with pytest.raises(BusError, match="does not confirm"):
+        guard.cut()
+    assert guard.mode is Mode.CUT
+    written = len(robot.written)
+    drive.deaf = False
+    with pytest.raises(HeldError):
+        guard.write(GOOD)
+    assert (guard.mode, drive.cuts, len(robot.written)) == (Mode.DISARMED, 2, written)
+
+
+def test_a_fault_is_made_once_of_each_new_cause():
+    guard, _, clock = recorded()
+    guard.trip(Cause.DISK)
+    first = guard.fault
+    for _ in range(3):
+        clock.wait()
+        guard.write(GOOD)
+        assert guard.fault is first
+    guard.trip(Cause.DISK)
+    assert guard.fault is first
+    guard.trip(Cause.BUS)
+    assert guard.fault is not first
+    assert guard.fault is not None
+    assert guard.fault.causes is Cause.DISK | Cause.BUS
+
+
+def test_a_cause_that_stops_nothing_yet_makes_no_fault():
+    rig = Rig(drive=Torque(), engaged=False)
+    rig.guard.trip(Cause.DISK)
+    assert (rig.guard.mode, rig.guard.causes, rig.guard.fault) == (Mode.DISARMED, Cause.DISK, None)
+
+
+def test_what_the_robot_was_sent_may_differ_by_rounding_and_nobody_can_change_it():
+    for off_by_rad, mode in ((1e-10, Mode.ACTIVE), (2e-9, Mode.CUT)):
+        guard, robot, _ = recorded(drive=None)
+        robot.off_by_rad = off_by_rad
+        if mode is Mode.ACTIVE:
+            guard.write(GOOD)
+        else:
+            with pytest.raises(HeldError, match="software error"):
+                guard.write(GOOD)
+        assert not robot.written[-1].flags.writeable
+
+
+def test_a_difference_of_exactly_the_rounding_is_no_mismatch():
+    guard, robot, _ = recorded()
+    robot.off_by_rad = 1e-9
+    guard.write(Command(frozen_array([0.05, 0.0, 0.0])))
+    assert guard.causes is Cause.NONE
+
+
+def test_an_error_in_a_write_holds_and_what_could_not_be_sent_was_not_emitted():
+    guard, robot, clock = recorded()
+    guard.write(GOOD)
+    clock.wait()
+    before = robot.written[-1]
+
+    def fails(_command: Command) -> Command:
+        raise BusError("silent")
+
+    write, robot.write = robot.write, fails
+    with pytest.raises(BusError, match="silent"):
+        guard.write(Command(frozen_array([0.5, 0.5, 0.5])))
+    assert (guard.mode, guard.causes) == (Mode.HOLD, Cause.BUS)
+    robot.write = write
+    clock.wait()
+    guard.read()
+    after = guard.write(GOOD).position_rad
+    # The next emission brakes from the last that was sent.
+    assert (np.abs(after - before) <= 10.0 * TICK_S).all()
+    assert abs(after[1]) == 0.0
+
+
+@pytest.mark.parametrize("beyond_rad", [0.006, math.nextafter(0.006, 1.0)])
+def test_the_play_of_the_gears_is_taken_for_the_bound_itself_and_no_more(beyond_rad):
+    # Bounds of 0, so that the distance to them is exact.
+    low, high = {"joint_0": 0.0, "joint_1": -1.0, "joint_2": -1.0}, {"joint_0": 1.0, "joint_1": 1.0, "joint_2": 0.0}
+    guard, robot, _ = recorded(CONFIG.model_copy(update={"position_min_rad": low, "position_max_rad": high}))
+    robot.joints = {"position_rad": frozen_array([-beyond_rad, 0.5, beyond_rad])}
+    guard.engage()
+    stands = 0.0 if beyond_rad == 0.006 else beyond_rad
+    np.testing.assert_array_equal(guard.idle().position_rad, [-stands, 0.5, stands])
+
+
+def test_torque_that_nobody_armed_is_neither_followed_nor_switched():
+    drive = Torque()
+    rig = Rig(drive=drive, engaged=False)
+    drive.armed = True
+    with pytest.raises(HeldError, match="DISARMED"):
+        rig.tick()
+    assert (drive.armed, drive.cuts) == (True, 0)
+
+
+def test_a_robot_that_was_ended_for_good_is_cut_once():
+    drive = Torque()
+    rig = Rig(drive=drive)
+    rig.guard.trip(Cause.STOP_TERMINATE)
+    for _ in range(3):
+        with pytest.raises(HeldError, match="TERMINATED"):
+            rig.tick()
+        rig.clock.wait()
+    assert (drive.armed, drive.cuts) == (False, 1)
+
+
+@pytest.mark.parametrize("braking", [20.0, math.nextafter(20.0, 0.0)])
+def test_the_longest_stop_is_of_five_hundred_ticks(braking):
+    config = GuardConfig(position_min_rad=-1.0, position_max_rad=1.0, velocity_max_rad_s=100.0, acceleration_max_rad_s2=braking)
+    period_s = 0.01
+    assert (100.0 / (20.0 * period_s)) == 500.0
+    if braking == 20.0:
+        GuardedRobot(InstantRobot(3), config, period_s, now_s=lambda: 0.0)
+    else:
+        with pytest.raises(UsageError, match=r"joint_0 would brake from velocity_max_rad_s 100 for 5\.0 s"):
+            GuardedRobot(InstantRobot(3), config, period_s, now_s=lambda: 0.0)
+
+
+def test_the_joint_with_the_longest_stop_is_the_one_that_is_named():
+    speeds = {"joint_0": 1.0, "joint_1": 90.0, "joint_2": 80.0}
+    config = GuardConfig(position_min_rad=-1.0, position_max_rad=1.0, velocity_max_rad_s=speeds, acceleration_max_rad_s2=10.0)
+    with pytest.raises(UsageError, match=r"joint_1 would brake from velocity_max_rad_s 90 for 9\.0 s"):
+        GuardedRobot(InstantRobot(3), config, 0.01, now_s=lambda: 0.0)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from robot import ImuState, JointState, RobotState, TrackedPose, frozen_array
 from robot.types import TrackedAngle
-from safety.motion_records import fill_state, state_of, tick_dtype
+from safety.motion_records import applied_of, bus_tick_of, fill_state, state_of, tick_dtype
+from safety.types import Mode, Reason
 
 JOINTS = 3
 numbers = st.floats(allow_nan=False, width=64)
@@ -57,3 +58,21 @@ def test_a_state_survives_its_record_whatever_the_record_held_before(earlier, st
     fill_state(record, earlier)
     record["has"] = fill_state(record, state)
     assert described(state_of(record[0])) == described(state)
+
+
+reasons = st.sets(st.sampled_from(sorted(Reason))).map(lambda bits: Reason(sum(bits)))
+
+
+@given(states, rows, rows, reasons, st.sampled_from(Mode), numbers)
+def test_a_bus_tick_survives_its_record(state, target, emission, mask, mode, period_s):
+    record = np.zeros(1, tick_dtype(JOINTS))
+    record["has"] = fill_state(record, state)
+    record["target_rad"], record["emission_rad"], record["period_s"] = target, emission, period_s
+    record["filter_mask"], record["mode"] = mask, mode
+    tick = bus_tick_of(record[0])
+    assert described(tick.state) == described(state)
+    assert described(tick.target.position_rad) == described(target)
+    assert tick.period_s == period_s
+    for applied in (tick.applied, applied_of(record[0])):
+        assert described(applied.position_rad) == described(emission)
+        assert (applied.reasons, applied.mode) == (mask, mode)

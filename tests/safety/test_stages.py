@@ -84,8 +84,8 @@ def test_a_command_that_is_not_finite_is_replaced_whole_and_says_only_that():
 
 
 def test_a_line_begins_at_the_command_before_bit_for_bit():
-    # 0.1 + 1.0 * (0.7 - 0.1) is not 0.7 in floating point.
-    start, first, second = rad(0.1, 0.1, 0.1), rad(0.7, 0.7, 0.7), rad(0.2, 0.2, 0.2)
+    start, first, second = rad(0.03, 0.03, 0.03), rad(0.01, 0.01, 0.01), rad(0.2, 0.2, 0.2)
+    assert (start + 1.0 * (first - start) != first).all()
     memory = seeded(start)
     for _ in range(4):
         sent, memory, reason = interpolate(first, memory, 4)
