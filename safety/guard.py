@@ -16,7 +16,7 @@ import numpy as np
 from robot.errors import CommandError, MotorError, PortError, RobotError, StaleError, UsageError
 from robot.protocols import Armable, Robot
 from robot.types import Command, FloatArray, RobotState, frozen_array
-from safety.arming import PLAY_RAD, arming_complaints, standing_complaints
+from safety.arming import arming_complaints, standing_complaints
 from safety.capability import Capability
 from safety.faults import Fault, FaultBook, HeldError
 from safety.filters import STOP_TICKS_MAX, FilterMemory, Step, brake, filter_command, seeded
@@ -355,9 +355,8 @@ class GuardedRobot:
         # A sensor that nobody read during a pause, such as arming takes, has old data once.
         self._state = self._robot.read()
         measured, wide = self._state.joints.position_rad, self._wide
-        inside = np.clip(measured, wide.position_min_rad, wide.position_max_rad)
-        # The play of the gears may show a joint beyond what its register takes.
-        self._memory = seeded(frozen_array(np.where(np.abs(inside - measured) <= PLAY_RAD, inside, measured)))
+        # The play of the gears may show a joint beyond what its register takes; one that is further out is not driven.
+        self._memory = seeded(frozen_array(np.clip(measured, wide.position_min_rad, wide.position_max_rad)))
         return self._memory
 
     def _let_go(self) -> None:

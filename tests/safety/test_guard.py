@@ -821,15 +821,18 @@ def test_an_error_in_a_write_holds_and_what_could_not_be_sent_was_not_emitted():
     assert abs(after[1]) == 0.0
 
 
-@pytest.mark.parametrize("beyond_rad", [0.006, math.nextafter(0.006, 1.0)])
-def test_the_play_of_the_gears_is_taken_for_the_bound_itself_and_no_more(beyond_rad):
+def test_the_play_of_the_gears_is_taken_for_the_bound_itself_and_no_more():
     # Bounds of 0, so that the distance to them is exact.
     low, high = {"joint_0": 0.0, "joint_1": -1.0, "joint_2": -1.0}, {"joint_0": 1.0, "joint_1": 1.0, "joint_2": 0.0}
     guard, robot, _ = recorded(CONFIG.model_copy(update={"position_min_rad": low, "position_max_rad": high}))
-    robot.joints = {"position_rad": frozen_array([-beyond_rad, 0.5, beyond_rad])}
+    robot.joints = {"position_rad": frozen_array([-0.006, 0.5, 0.006])}
     guard.engage()
-    stands = 0.0 if beyond_rad == 0.006 else beyond_rad
-    np.testing.assert_array_equal(guard.idle().position_rad, [-stands, 0.5, stands])
+    np.testing.assert_array_equal(guard.idle().position_rad, [0.0, 0.5, 0.0])
+    beyond = math.nextafter(0.006, 1.0)
+    for outside in ([-beyond, 0.5, 0.0], [0.0, 0.5, beyond]):
+        robot.joints = {"position_rad": frozen_array(outside)}
+        with pytest.raises(HeldError, match=r"stays there: joint_[02] stands at"):
+            guard.engage()
 
 
 def test_torque_that_nobody_armed_is_neither_followed_nor_switched():
