@@ -1,5 +1,5 @@
 # Slow proofs, outside CI. Each writes its figures to docs/results/.
-.PHONY: test lint results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil safety-soak
+.PHONY: test lint results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil safety-soak faults
 
 test:
 	./run test
@@ -19,6 +19,10 @@ hil:
 # 10^7 attacks on the guard of every robot: about an hour and a half on two cores.
 safety-soak:
 	./run bench soak | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/soak.json
+
+# 100 repeats of each fault but the network's: an hour and a half. It writes faults.json and faults.md as it goes.
+faults:
+	./run bench faults --out docs/results
 
 # 5 seeds of ours take 10 minutes, 3 of the peer an hour.
 bench-walk:
