@@ -183,7 +183,7 @@ def stalled_joint(rig: Rig) -> Outcome:
         _recovered(rig)
     checks.require_drives(rig)
     after = ", and the motor overloads while it holds" if tripped else ""
-    return Outcome(safe_s, f"{held.causes.name or held.causes!r}{after}")
+    return Outcome(safe_s, f"{_names(held.causes)}{after}")
 
 
 def unplugged(rig: Rig) -> Outcome:
