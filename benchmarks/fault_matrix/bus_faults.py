@@ -292,7 +292,7 @@ BUS_FAULTS: dict[str, tuple[Promise, Callable[[Rig], Outcome]]] = {
     "packet_lost": (Promise("packet_lost"), packet_lost),
     "packets_lost": (Promise("packets_lost", 0.15, "10 ticks of silence, and half as much"), packets_lost),
     "corrupt_crc": (Promise("corrupt_crc"), corrupt_crc),
-    "wrong_id_or_length": (Promise("wrong_id_or_length", 0.15, "as lost packets"), wrong_id_or_length),
+    "wrong_id_or_length": (Promise("wrong_id_or_length", 0.15, "as lost packets", "HOLD comes after ten ticks, not three answers"), wrong_id_or_length),
     "motor_reboot": (Promise("motor_reboot", 0.15, "as lost packets"), motor_reboot),
     "overload": (Promise("overload", 5.2, "5 s to settle"), overload),
     "over_temperature": (Promise("over_temperature", 5.4, "5 s to settle, 12 ticks to see it"), over_temperature),

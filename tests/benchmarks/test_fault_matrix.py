@@ -33,6 +33,7 @@ def test_a_row_counts_what_is_wrong_and_late_and_the_table_shows_it() -> None:
     assert (record["repeats"], record["right"], record["later than the bound"], record["met"]) == (3, 2, 1, False)
     assert not Row(Promise("x"), [], []).met
     assert Row(Promise("x"), [Outcome()], []).met
+    assert not Row(Promise("x", missing="a part"), [Outcome()], []).met
     line = markdown({"x": record}).splitlines()[-1]
     assert "| x | 3 | 2 | 125.0 |" in line
     assert "**no**" in line
