@@ -42,7 +42,7 @@ def disk_full(rng: np.random.Generator) -> Outcome:
         process.start()
         process.join(60.0)
         require(process.exitcode == 0, f"the logger's process ended with {process.exitcode}")
-    return Outcome(saw="acknowledging stopped, nothing lost or doubled; HOLD is not wired to it")
+    return Outcome(saw="acknowledging stopped, nothing lost or doubled")
 
 
 def _fill(folder: str, limit: int, batch: int) -> None:

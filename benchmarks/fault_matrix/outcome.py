@@ -39,11 +39,13 @@ class Promise:
         fault: Its name in the catalogue.
         bound_s: The longest time to safety that is promised, s; None: no time is.
         source: Where the bound is from.
+        missing: What of the promise no part keeps yet, whatever the repeats show.
     """
 
     fault: str
     bound_s: float | None = None
     source: str = ""
+    missing: str = ""
 
 
 @dataclass(slots=True)
@@ -73,8 +75,8 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether every repeat was right and in time."""
-        return self.repeats > 0 and not self.wrong and not self.late
+        """Whether every repeat was right and in time, and nothing of the promise is missing."""
+        return self.repeats > 0 and not self.wrong and not self.late and not self.promise.missing
 
     def record(self) -> dict[str, JsonValue]:
         """Return the row for the report."""
@@ -91,6 +93,7 @@ class Row:
             "bound is": self.promise.source,
             "later than the bound": self.late,
             "met": self.met,
+            "missing": self.promise.missing,
             "saw": dict(Counter(outcome.saw for outcome in self.outcomes if outcome.saw).most_common()),
         }
 
@@ -113,7 +116,8 @@ def _line(name: str, row: dict[str, JsonValue]) -> str:
     bound = "" if row["bound ms"] is None else f"{row['bound ms']} ({row['bound is']})"
     seen = [f"{what} x {count}" for key in ("saw", "wrong") for what, count in _counts(row[key]).items()]
     again = f"; disturbed and done again: {row['disturbed']}" if row["disturbed"] else ""
-    cells = (name, row["repeats"], row["right"], *times, bound, "yes" if row["met"] else "**no**", ", ".join(seen) + again)
+    missing = f"; missing: {row['missing']}" if row.get("missing") else ""
+    cells = (name, row["repeats"], row["right"], *times, bound, "yes" if row["met"] else "**no**", ", ".join(seen) + missing + again)
     return "| " + " | ".join(map(str, cells)) + " |\n"
 
 

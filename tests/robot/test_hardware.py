@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from robot import Clock, CommandError, MotorError, PortLostError, Robot, RobotEr
 from robot.calibration import load_calibration, nominal, save_calibration
 from robot.clock import RealTimeClock, TickClock, monotonic_s, sleep_s
 from robot.description import load_description
+from robot.dynamixel import codec
 from robot.dynamixel.backends import BusConfig
 from robot.dynamixel.tables import hardware_errors
 from robot.emulator import EmulatorProcess
@@ -345,3 +347,113 @@ def test_mixed_models_are_read_together_each_in_its_own_units(tmp_path: Path) ->
         assert state.joints.age_s.max() == 0.0
         assert state.voltage_v == pytest.approx(6.0)
         robot.close()
+
+
+class Tap:
+    """What a port sends, frame by frame; `change` may replace a frame."""
+
+    def __init__(self, robot: HardwareRobot, change: Callable[[codec.Frame], bytes | None] = lambda _: None) -> None:
+        self.frames: list[codec.Frame] = []
+        port, send = robot._bus.port, robot._bus.port.write
+
+        def write(data: bytes) -> None:
+            sent = b""
+            for frame in codec.decode(data)[0]:
+                self.frames.append(frame)
+                changed = change(frame)
+                sent += codec.encode(frame.id, frame.instruction, frame.parameters) if changed is None else changed
+            send(sent)
+
+        port.write = write
+
+    def places(self, motor: int, instruction: int, parameters: bytes) -> list[int]:
+        return [
+            place
+            for place, frame in enumerate(self.frames)
+            if frame.id == motor and frame.instruction == instruction and frame.parameters.startswith(parameters)
+        ]
+
+
+def test_no_torque_before_the_goal_is_the_pose_and_the_watchdog_was_read_back(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, _ = rig
+    tap = Tap(robot)
+    robot.arm()
+    assert machine.client.ask("truth")["watchdog"] == [5] * 12
+    for motor in robot.description.ids:
+        (armed,) = tap.places(motor, codec.Instruction.WRITE, b"\x62\x00\x05")
+        (torque,) = tap.places(motor, codec.Instruction.WRITE, b"\x40\x00\x01")
+        (goal,) = tap.places(motor, codec.Instruction.WRITE, b"\x74\x00")
+        asked = tap.places(motor, codec.Instruction.READ, b"\x62\x00\x01\x00")
+        assert goal < armed < torque
+        assert [place for place in asked if armed < place < torque] != []
+        assert tap.places(motor, codec.Instruction.WRITE, b"\x62\x00\x00")[-1] < armed
+
+
+@pytest.mark.parametrize("how", ["not heard", "not kept"])
+def test_a_motor_without_its_watchdog_leaves_every_motor_without_torque(
+    rig: tuple[EmulatorProcess, HardwareRobot, Clock], how: str
+) -> None:
+    machine, robot, _ = rig
+
+    def change(frame: codec.Frame) -> bytes | None:
+        if frame.id != 31 or frame.instruction != codec.Instruction.WRITE or not frame.parameters.startswith(b"\x62\x00\x05"):
+            return None
+        return b"" if how == "not heard" else codec.write(31, 98, b"\x00")
+
+    Tap(robot, change)
+    with pytest.raises(
+        RobotError, match="motor 31 .*does not answer" if how == "not heard" else "motor 31 was told bus_watchdog 5 and holds 0"
+    ):
+        robot.arm()
+    assert machine.client.ask("truth")["torque"] == [0] * 12
+    assert not robot.armed
+
+
+def test_a_restarted_motor_is_named_as_one_that_lost_its_torque(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, clock = rig
+    robot.arm()
+    robot.read()
+    machine.client.ask("fault", fault={"kind": "reboot", "motors": [11]})
+    for _ in range(40):
+        clock.wait()
+        with contextlib.suppress(RobotError):
+            robot.read()
+    clock.wait()
+    with pytest.raises(MotorError, match="motor 11 has lost its torque"):
+        robot.read()
+    assert robot.armed
+
+
+def test_a_goal_comes_back_to_a_joint_that_was_held_as_far_away_as_it_is(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, clock = rig
+    machine.client.ask("fault", fault={"kind": "jam", "motors": [11]})
+    robot.arm()
+    target = robot.read().joints.position_rad.copy()
+    held = target[1]
+    for _ in range(8):
+        target[1] += 0.1
+        robot.write(command(target, 12))
+        clock.wait()
+        robot.read()
+    target[1] = held
+    # In one step, unlike a jump to the other side.
+    assert robot.write(command(target, 12)).position_rad[1] == pytest.approx(held, abs=0.001)
+    clock.wait()
+    robot.read()
+    target[1] = held - 1.0
+    assert robot.write(command(target, 12)).position_rad[1] > held - 0.3
+    machine.client.ask("mend")
+
+
+def test_joints_within_the_play_of_their_gears_are_armed_at_their_bound(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    machine, robot, clock = rig
+    joint = robot.description.joints[2]
+    machine.client.ask("turn", joint=2, angle_rad=joint.lower_rad - 0.004)
+    clock.wait()
+    robot.arm()
+    assert robot.read().joints.position_rad[2] == pytest.approx(joint.lower_rad, abs=0.006)
+    robot.cut()
+    machine.client.ask("turn", joint=2, angle_rad=joint.lower_rad - 0.02)
+    clock.wait()
+    with pytest.raises(MotorError, match="outside of its range"):
+        robot.arm()

@@ -71,6 +71,14 @@ def test_answers_that_come_twice_or_out_of_order_make_the_whole_burst_unbelieved
     assert not found.ordered
 
 
+def test_the_same_answer_twice_is_one_and_two_that_differ_are_none() -> None:
+    twice = b"".join(answer(motor, 0) for motor in (3, 1, 1, 7, 200))
+    found = salvage(twice, ORDER, SIZE, ended=True)
+    assert ([status.id for status in found.answers], found.strays, found.ordered) == ([3, 1, 7, 200], 1, True)
+    for_another = answer(3) + answer(1, 5) + answer(1) + answer(200)
+    assert not salvage(for_another, ORDER, SIZE, ended=True).ordered
+
+
 def test_frames_of_others_refusals_and_other_sizes_are_strays() -> None:
     buffer = answer(9) + codec.encode_status(3, 0, b"12") + answer(1) + answer(7, error=2) + codec.ping(200)
     found = salvage(buffer, ORDER, SIZE, ended=True)
