@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robot.types import FloatArray, JointState, RobotState
+from robot.types import CameraFrame, FloatArray, JointState, RobotState
 from safety.limits import GuardConfig, Limits
 from safety.modes import Cause
 from safety.types import Mode
@@ -84,7 +84,7 @@ def watch(
     if low_s >= _BATTERY_S:
         causes |= Cause.BATTERY
     if config.camera_frozen_s is not None and state.frame is not None:
-        memory = _frozen(state, memory)
+        memory = _frozen(state.frame, memory)
         causes |= Cause.CAMERA if memory.frozen_s >= config.camera_frozen_s else Cause.NONE
     return causes, memory
 
@@ -158,10 +158,9 @@ def _camera_age(state: RobotState, config: GuardConfig) -> Cause:
     return Cause.NONE if state.joints.stamp_s - state.frame.stamp_s <= config.camera_age_max_s else Cause.CAMERA
 
 
-def _frozen(state: RobotState, memory: MonitorMemory) -> MonitorMemory:
+def _frozen(frame: CameraFrame, memory: MonitorMemory) -> MonitorMemory:
     """Count how long new frames have had the content of the one before; a camera's noise makes no two alike."""
-    frame = state.frame
-    if frame is None or frame.stamp_s == memory.frame_stamp_s:
+    if frame.stamp_s == memory.frame_stamp_s:
         return memory
     content = hash(frame.image.tobytes())
     same = content == memory.frame_hash and math.isfinite(memory.frame_stamp_s)

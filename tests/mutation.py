@@ -15,6 +15,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import itertools
 import os
 import random
 import signal
@@ -205,21 +206,28 @@ def main(
 
 
 def report(todo: Sequence[Job], named: Set[tuple[str, str, str]], gone: Set[tuple[str, str, str]]) -> int:
-    """Print what survives, as it is found, and a table; return the exit code."""
-    count: dict[str, Counter[str]] = {}
-    for job, lives in survivors(todo):
-        kind = ("equivalent" if job.name in named else "survived") if lives else "killed"
-        count.setdefault(job.file, Counter())[kind] += 1
-        if kind == "survived":
-            print(f"SURVIVED {job.file}:{job.mutant.line} in {job.mutant.function}: {job.mutant.change}", flush=True)
-        elif kind == "killed" and job.name in named:
-            gone |= {job.name}
+    """Print a row for each module as it is done, and on standard error what survives as it is found; return the exit code."""
+    total: Counter[str] = Counter()
+    print("| module | mutants | killed | equivalent | survived |\n|---|---|---|---|---|", flush=True)
+    for file, results in itertools.groupby(survivors(todo), lambda result: result[0].file):
+        count: Counter[str] = Counter()
+        for job, lives in results:
+            kind = ("equivalent" if job.name in named else "survived") if lives else "killed"
+            count[kind] += 1
+            if kind == "survived":
+                print(f"SURVIVED {file}:{job.mutant.line} in {job.mutant.function}: {job.mutant.change}", file=sys.stderr, flush=True)
+            elif kind == "killed" and job.name in named:
+                gone |= {job.name}
+        print(_row(file, count), flush=True)
+        total += count
+    print(_row("all", total))
     for file, function, change in sorted(gone):
-        print(f"NOT EQUIVALENT {file} in {function}: {change}: it is killed, or there is no such mutant: take it off the list")
-    print("| module | mutants | killed | equivalent | survived |\n|---|---|---|---|---|")
-    for file, kinds in [*count.items(), ("all", sum(count.values(), Counter()))]:
-        print(f"| {file} | {kinds.total()} | {kinds['killed']} | {kinds['equivalent']} | {kinds['survived']} |")
-    return 1 if gone or any(kinds["survived"] for kinds in count.values()) else 0
+        print(f"NOT EQUIVALENT {file} in {function}: {change}: killed, or there is no such mutant: take it off the list", file=sys.stderr)
+    return 1 if gone or total["survived"] else 0
+
+
+def _row(name: str, count: Counter[str]) -> str:
+    return f"| {name} | {count.total()} | {count['killed']} | {count['equivalent']} | {count['survived']} |"
 
 
 if __name__ == "__main__":

@@ -125,6 +125,89 @@ def test_a_text_that_was_left_half_written_takes_nothing_from_its_level(board: S
     assert board.state(2.0).source == "healed"
 
 
+def test_a_new_board_carries_its_version(board: StopBoard) -> None:
+    assert layout.WORD.unpack_from(board.block.memory, layout.MAGIC_AT) == (layout.MAGIC,)
+
+
+def test_neither_trips_nor_clears_leave_a_place_locked(board: StopBoard) -> None:
+    for number in range(2 * layout.SLOTS):
+        assert board.trip(StopLevel.HOLD, "x", float(number)) == number + 1
+    # One cell alone was written: each trip found the first slot free.
+    counts = layout.COUNTS.unpack_from(board.block.memory, layout.TRIPPED_AT)
+    assert counts == (2 * layout.SLOTS, *[0] * (layout.CELLS - 1))
+    board.clear(0.0, "x")
+    places = [*range(layout.SLOT_LOCK, layout.SLOT_LOCK + layout.SLOTS)]
+    places += range(layout.ENDPOINT_LOCK, layout.ENDPOINT_LOCK + layout.ENDPOINTS)
+    assert None not in [board.block.lock(place) for place in places]
+
+
+def test_a_trip_is_in_the_cell_of_its_level_and_slot(board: StopBoard) -> None:
+    locks = [board.block.lock(layout.SLOT_LOCK + slot) for slot in range(layout.SLOTS)]
+    for free in (None, 0, 3, layout.SLOTS - 1):
+        before = layout.COUNTS.unpack_from(board.block.memory, layout.TRIPPED_AT)
+        if free is not None:
+            lock = locks[free]
+            assert lock is not None
+            board.block.unlock(lock)
+        for level in StopLevel:
+            board.trip(level, f"slot {free}", 1.0)
+        after = layout.COUNTS.unpack_from(board.block.memory, layout.TRIPPED_AT)
+        # With no slot free the last one is shared.
+        slot = layout.SLOTS - 1 if free is None else free
+        changed = [cell for cell in range(layout.CELLS) if after[cell] != before[cell]]
+        assert changed == [8 * level + slot for level in range(4)]
+        if free is not None:
+            locks[free] = board.block.lock(layout.SLOT_LOCK + free)
+
+
+def test_trips_are_listed_by_level_and_then_the_newest_first(board: StopBoard) -> None:
+    locks = []
+    for stamp_s, level in (
+        (1.0, StopLevel.HOLD),
+        (3.0, StopLevel.CUT),
+        (2.0, StopLevel.HOLD),
+        (9.0, StopLevel.SETTLE),
+        (4.0, StopLevel.CUT),
+    ):
+        board.trip(level, f"at {stamp_s:g}", stamp_s)
+        # The next writer has the next slot.
+        locks.append(board.block.lock(layout.SLOT_LOCK + len(locks)))
+    expected = [(StopLevel.CUT, 4.0), (StopLevel.CUT, 3.0), (StopLevel.SETTLE, 9.0), (StopLevel.HOLD, 2.0), (StopLevel.HOLD, 1.0)]
+    assert [(trip.level, trip.stamp_s) for trip in board.trips()] == expected
+    assert [trip.source for trip in board.trips()] == [f"at {stamp_s:g}" for _, stamp_s in expected]
+    state = board.state(9.0)
+    assert (state.level, state.source, state.stamp_s) == (StopLevel.CUT, "at 4", 4.0)
+
+
+def test_a_text_that_is_being_written_is_looked_at_three_times(board: StopBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    board.trip(StopLevel.CUT, "whole", 1.5)
+    looks: list[int] = []
+    unpack = layout.unpack_detail
+
+    def torn_twice(memory: object, at: int) -> tuple[int, float, str] | None:
+        looks.append(at)
+        return unpack(memory, at) if len(looks) > 2 else None
+
+    monkeypatch.setattr(layout, "unpack_detail", torn_twice)
+    assert [(trip.source, trip.stamp_s) for trip in board.trips()] == [("whole", 1.5)]
+    assert len(looks) == 3
+    monkeypatch.setattr(layout, "unpack_detail", lambda memory, at: looks.append(at))
+    (trip,) = board.trips()
+    assert (trip.level, trip.stamp_s, trip.source) == (StopLevel.CUT, 0.0, "unknown: its writer ended in mid-word")
+    assert len(looks) == 6
+
+
+def test_a_look_at_a_board_on_which_nothing_changed_is_the_one_before(board: StopBoard) -> None:
+    first = board.state(1.0)
+    assert board.state(2.0) is first
+    board.trip(StopLevel.HOLD, "x", 1.0)
+    tripped = board.state(1.0)
+    assert tripped is not first
+    assert board.state(2.0) is tripped
+    board.clear(3.0, "the operator")
+    assert board.state(3.0).level is None
+
+
 def open_and_trip(names: list[str], ready: Callable[[], None], index: int) -> None:
     for name in names:
         ready()
@@ -212,7 +295,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_board_that_works(board: StopBoar
 def test_a_removed_board_is_a_stop_for_those_who_still_look_at_it(board: StopBoard) -> None:
     remove(board.name)
     state = board.state(1.0)
-    assert state.level is StopLevel.HOLD
+    assert (state.level, state.stamp_s, state.sequence, state.silent) == (StopLevel.HOLD, 0.0, 0, ())
     assert "removed" in state.source
     board.trip(StopLevel.CUT, "higher", 1.0)
     assert board.state(1.0).level is StopLevel.CUT
@@ -225,8 +308,12 @@ def test_a_board_is_its_users_alone(board: StopBoard) -> None:
 
 def test_a_board_of_another_version_is_refused(board: StopBoard) -> None:
     layout.WORD.pack_into(board.block.memory, layout.MAGIC_AT, layout.MAGIC + 1)
-    with pytest.raises(FetlockError, match="another version"):
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(FetlockError, match="another version") as caught:
         StopBoard(board.name)
+    # The error keeps the refused board in its traceback: what is closed was closed by it.
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+    del caught
     name = unique()
     StandingBlock(name, 2 * layout.BOARD_BYTES).close()
     with pytest.raises(FetlockError, match=f"8192 bytes, {layout.BOARD_BYTES} were expected"):

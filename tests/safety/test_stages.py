@@ -239,8 +239,8 @@ def test_where_one_pair_cannot_be_kept_without_breaking_another_all_joints_brake
     sent, _, reason = keep_apart(asked, memory, bound, H)
     np.testing.assert_array_equal(sent, memory.applied_rad)
     assert reason is Reason.COUPLED
-    # b goes down to help a, and takes c's pair with it.
-    asked = memory.applied_rad + rad(0.0078125, -0.00390625, 0.0)
+    # b goes down for a to go up, and breaks c's pair; held back for that, it breaks a's.
+    asked = memory.applied_rad + rad(0.0078125, -0.0078125, 0.0)
     sent, _, _ = keep_apart(asked, memory, bound, H)
     np.testing.assert_array_equal(sent, memory.applied_rad)
 
