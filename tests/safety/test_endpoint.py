@@ -62,6 +62,7 @@ def test_a_wrong_answer_extends_nothing_and_a_right_one_makes_another_challenge(
             assert endpoint.check_in(answer_to(endpoint.challenge), 0.9)
             # An old answer, said again, proves nothing (but for one in 2^32).
             assert endpoint.challenge == challenge or not endpoint.check_in(answer_to(challenge), 1.0)
+            endpoint.deregister(1.0)
     finally:
         Path("/dev/shm", name).unlink()
 
@@ -78,6 +79,7 @@ def test_the_board_is_stopped_exactly_where_the_newest_check_in_is_older_than_th
                 board.clear(now_s, "the test")
                 deadline_s, now_s = now_s + timeout_s, now_s + gap_s
                 assert (board.state(now_s).level is not None) == (now_s > deadline_s)
+            endpoint.deregister(now_s)
     finally:
         Path("/dev/shm", name).unlink()
 

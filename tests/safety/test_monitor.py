@@ -234,12 +234,12 @@ def test_a_joint_is_blocked_half_a_tick_before_its_time_and_not_at_its_bound():
     np.testing.assert_array_equal(looked(RobotState(joints()), far)[1].far_s, [TICK_S, 0.0])
 
 
-def test_an_encoder_is_stuck_after_a_tenth_of_a_second_and_a_twenty_fifth_of_a_radian_of_its_own_target():
+def test_an_encoder_is_stuck_after_a_tenth_of_a_second_and_more_than_the_play_of_its_own_target():
     h = 0.01
     limit_s = 0.1 - 0.5 * h
     for still_s, path_rad, cause in (
-        (limit_s + 1e-6, 0.04, Cause.NONE),
-        (limit_s + 1e-6, np.nextafter(0.04, 1.0), Cause.STUCK),
+        (limit_s + 1e-6, 0.06, Cause.NONE),
+        (limit_s + 1e-6, np.nextafter(0.06, 1.0), Cause.STUCK),
         (limit_s - 1e-6, 0.3, Cause.NONE),
     ):
         memory = remembering(still_s=np.array([still_s - h, 0.0]), highest_rad=np.array([path_rad, 0.0]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +22,17 @@ GOALS = ("goal_pwm", "goal_current", "goal_velocity", "goal_position")
 MODELS = list(models())
 
 
+_MADE: list[EmulatedBus] = []
+
+
+@pytest.fixture(autouse=True)
+def close_machines() -> Iterator[None]:
+    """Each has a terminal of two descriptors, and a process has 1,024."""
+    yield
+    while _MADE:
+        _MADE.pop().close()
+
+
 def machine(*kinds: str, options: BusOptions | None = None, firmware: int = 53) -> EmulatedBus:
     """Motors with ids from 1 on, in lockstep unless told otherwise."""
     tables = [control_table(kind, firmware) for kind in kinds]
@@ -29,6 +42,7 @@ def machine(*kinds: str, options: BusOptions | None = None, firmware: int = 53) 
     plant = ServoPlant(servos, physics, 10)
     motors = [EmulatedMotor(i, plant, table, firmware, i + 1, 1_000_000) for i, table in enumerate(tables)]
     bus = EmulatedBus(plant, motors, options or BusOptions(lockstep=True))
+    _MADE.append(bus)
     bus.plant.step += 1
     for servo, table in zip(servos, tables, strict=True):
         servo.supply_v = table.motor.volts
