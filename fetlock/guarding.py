@@ -17,7 +17,7 @@ from robot.errors import UsageError
 from robot.protocols import Robot
 from robot.types import frozen_array
 from safety import Capability, GuardConfig, GuardedRobot
-from safety.guard import Drive, Outside
+from safety.drive import Drive, Outside
 from sim import MinitaurConfig, describe
 
 LIMITS = Path(__file__).resolve().parent.parent / "configs" / "limits"

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from robot.errors import RobotError
+from robot.errors import MotorError, PortError, RobotError
 from robot.types import Command, FloatArray, RobotState
 from safety.modes import Cause, ModeState, sentences
 from safety.types import AppliedCommand, Mode, Reason
@@ -90,3 +90,10 @@ class FaultBook:
     def note(self, modes: ModeState, now_s: float) -> None:
         """A robot was stopped: make a fault of what is remembered."""
         self.newest = Fault(now_s, modes.mode, modes.causes, tuple(self._records), self._names)
+
+
+def cause_of(error: RobotError) -> Cause:
+    """Return what a robot's own error means."""
+    if isinstance(error, PortError):
+        return Cause.PORT
+    return Cause.REBOOTED if isinstance(error, MotorError) else Cause.BUS

@@ -12,11 +12,12 @@ docs/safety.md derives them; libfranka's limits are the model.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from robot.errors import UsageError
 from robot.types import FloatArray
 from safety.limits import Limits
 from safety.types import Reason
@@ -273,3 +274,23 @@ def brake(memory: FilterMemory, limits: Limits, h: float) -> Step:
     memory = memory._replace(goal_rad=boxed, ramp_rad=boxed, ramp_tick=0, smoothed_rad=boxed, wanted_rad=boxed)
     sent, memory, reason = quantise(boxed, memory, limits, h)
     return sent, memory, reasons | reason
+
+
+def require_short_stops(limits: Limits, joint_names: Sequence[str], h: float) -> None:
+    """Refuse limits in which braking takes longer than the chain looks ahead.
+
+    Args:
+        limits: Of the robot.
+        joint_names: Of the robot.
+        h: Length of a bus tick, s.
+
+    Raises:
+        UsageError: With the joint that takes longest.
+    """
+    ticks = limits.velocity_max_rad_s / (limits.braking_rad_s2 * h)
+    worst = int(ticks.argmax())
+    if ticks[worst] > STOP_TICKS_MAX:
+        raise UsageError(
+            f"{joint_names[worst]} would brake from velocity_max_rad_s {limits.velocity_max_rad_s[worst]:g} for "
+            f"{ticks[worst] * h:.1f} s: raise braking_rad_s2 or lower the velocity (at most {STOP_TICKS_MAX} ticks)"
+        )

@@ -9,17 +9,17 @@ import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
-from robot.errors import CommandError, MotorError, PortError, RobotError, StaleError, UsageError
-from robot.protocols import Armable, Robot
+from robot.errors import CommandError, RobotError, StaleError, UsageError
+from robot.protocols import Robot
 from robot.types import Command, FloatArray, RobotState, frozen_array
 from safety.arming import arming_complaints, standing_complaints
 from safety.capability import Capability
-from safety.faults import Fault, FaultBook, HeldError
-from safety.filters import STOP_TICKS_MAX, FilterMemory, Step, brake, filter_command, seeded
+from safety.drive import AlwaysOn, Drive, Outside
+from safety.faults import Fault, FaultBook, HeldError, cause_of
+from safety.filters import FilterMemory, Step, brake, filter_command, require_short_stops, seeded
 from safety.limits import GuardConfig, Limits
 from safety.modes import Ask, Cause, Inputs, ModeState, next_mode, sentences
 from safety.monitor import MonitorMemory, derating, watch
@@ -34,34 +34,6 @@ _SETTLED_RAD = 0.02
 _EQUAL_RAD = 1e-9
 _OFF = frozenset((Mode.BOOT, Mode.DISARMED, Mode.CUT, Mode.TERMINATED))
 _DRIVES = {Mode.ACTIVE: Ask.DRIVE, Mode.RESETTING: Ask.RESET, Mode.TELEOP: Ask.TELEOPERATE}
-
-
-class Drive(Armable, Protocol):
-    """Motors that can be let go, and say whether they were."""
-
-    @property
-    def armed(self) -> bool:
-        """Whether torque is on."""
-
-
-class AlwaysOn:
-    """Implements Drive for a robot whose torque has no switch, such as a simulated one: it is armed and cut in name, and stands."""
-
-    def __init__(self) -> None:
-        self.armed = False
-
-    def arm(self) -> None:
-        self.armed = True
-
-    def cut(self) -> None:
-        self.armed = False
-
-
-class Outside(Protocol):
-    """What stops a robot from outside of its own loop, such as an emergency stop; looked at once a tick."""
-
-    def look(self) -> tuple[Cause, Ask]:
-        """Return the causes that hold now, and Ask.CLEAR once for each release by an operator."""
 
 
 class GuardedRobot:
@@ -112,7 +84,7 @@ class GuardedRobot:
         self._outside = tuple(outside)
         self._normal = config.limits(robot.joint_names, pulse_rad=pulse_rad)
         self._wide = config.limits(robot.joint_names, routine=True, pulse_rad=pulse_rad)
-        _require_short_stops(self._normal, robot.joint_names, period_s)
+        require_short_stops(self._normal, robot.joint_names, period_s)
         self._modes = ModeState(since_s=now_s())
         self._raised = Cause.NONE
         self._monitor = MonitorMemory()
@@ -364,20 +336,3 @@ class GuardedRobot:
         if self.mode in (Mode.CUT, Mode.TERMINATED) and self._drive.armed:
             self._drive.cut()
             self._step()
-
-
-def cause_of(error: RobotError) -> Cause:
-    """Return what a robot's own error means."""
-    if isinstance(error, PortError):
-        return Cause.PORT
-    return Cause.REBOOTED if isinstance(error, MotorError) else Cause.BUS
-
-
-def _require_short_stops(limits: Limits, joint_names: Sequence[str], period_s: float) -> None:
-    ticks = limits.velocity_max_rad_s / (limits.braking_rad_s2 * period_s)
-    worst = int(ticks.argmax())
-    if ticks[worst] > STOP_TICKS_MAX:
-        raise UsageError(
-            f"{joint_names[worst]} would brake from velocity_max_rad_s {limits.velocity_max_rad_s[worst]:g} for "
-            f"{ticks[worst] * period_s:.1f} s: raise braking_rad_s2 or lower the velocity (at most {STOP_TICKS_MAX} ticks)"
-        )

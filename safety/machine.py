@@ -10,7 +10,8 @@ import numpy as np
 
 from robot.errors import UsageError
 from robot.protocols import Clock
-from safety.guard import Drive, GuardedRobot
+from safety.drive import Drive
+from safety.guard import GuardedRobot
 
 
 class TickCounts(Protocol):
