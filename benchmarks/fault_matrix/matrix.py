@@ -95,7 +95,7 @@ _CHILDREN: dict[str, tuple[Promise, Callable[[], AbstractContextManager[Repeat]]
     "weights_bad": (Promise("weights_bad"), partial(_plain, weights_bad)),
     "loop_killed": (Promise("loop_killed", 0.12, "watchdog 100 ms, 20 ms to see it"), partial(loops, killed)),
     "loop_stopped": (Promise("loop_stopped", 0.12, "watchdog 100 ms, 20 ms to see it"), partial(loops, paused)),
-    "camera_frozen": (Promise("camera_frozen", CAMERA_S + 0.05, "200 ms, a frame and a tick"), partial(_seeing, camera_frozen)),
+    "camera_frozen": (Promise("camera_frozen", CAMERA_S + 0.08, "200 ms, two frames of 33 ms and a tick"), partial(_seeing, camera_frozen)),
     "wall_clock": (Promise("wall_clock"), partial(_bus, wall_clock)),
 }
 

@@ -22,6 +22,7 @@ and checkpoints are the real ones. Machine: {machine}, shared with other work. *
 A repeat is right if the robot stopped for the right cause (or went on, where it must), no target broke a limit, nothing moved until the
 right clear event, what does not clear the cause was refused, and then it could be driven again. Time to safe: from the fault until targets
 do not change any more, torque is off, or all motors' watchdogs have stopped them. Zero wrong repeats in N mean a rate below 3/N at 95%.
+Bounds that the list of faults does not give are derived, as their brackets say.
 "Disturbed" repeats were spoilt by the machine (a late loop, a starved emulator) before or beside the fault, and were done again.
 [faults.json](faults.json) has every figure.
 

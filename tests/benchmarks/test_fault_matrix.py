@@ -15,19 +15,9 @@ from robot.errors import UsageError
 
 # Without those that take five seconds to settle, start processes that import torch, or have unit tests of the same.
 CHEAP = (
-    "packet_lost",
-    "corrupt_crc",
-    "wrong_id_or_length",
-    "motor_reboot",
-    "encoder_jump",
-    "unplugged",
-    "wall_clock",
-    "camera_frozen",
-    "disk_full",
-    "power_cut",
-    "checkpoint_killed",
-    "weights_bad",
-)
+    "packet_lost", "corrupt_crc", "wrong_id_or_length", "motor_reboot", "encoder_jump", "unplugged", "wall_clock",
+    "camera_frozen", "disk_full", "power_cut", "checkpoint_killed", "weights_bad",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHEAP)
