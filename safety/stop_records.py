@@ -86,7 +86,7 @@ class EndpointState:
 
 CELLS = SLOTS * len(StopLevel)
 # Text, stamp and number of a trip or a clear, and their checksum: who reads one while it is written sees that.
-_DETAIL = struct.Struct(f"@Qd{SOURCE_BYTES}sI")
+_DETAIL, _CHECKED = struct.Struct(f"@Qd{SOURCE_BYTES}sI"), struct.Struct(f"@Qd{SOURCE_BYTES}s")
 COUNTS = struct.Struct(f"@{CELLS}Q")
 _HOT = struct.Struct(f"@{ENDPOINTS}Q{2 * ENDPOINTS}d")
 WORD, TIME = struct.Struct("@Q"), struct.Struct("@d")
@@ -111,8 +111,7 @@ MAGIC = int.from_bytes(b"FLSTOP\x00\x01", "big")
 def pack_detail(number: int, stamp_s: float, source: str) -> bytes:
     """Return a trip's number, stamp (s) and text as bytes; a text that is too long is cut, never refused."""
     text = printable(source).encode()[:SOURCE_BYTES].decode(errors="ignore").encode()
-    checksum = zlib.crc32(_DETAIL.pack(number, stamp_s, text, 0)[:-4])
-    return _DETAIL.pack(number, stamp_s, text, checksum)
+    return _DETAIL.pack(number, stamp_s, text, zlib.crc32(_CHECKED.pack(number, stamp_s, text)))
 
 
 def unpack_detail(memory: Memory, at: int) -> tuple[int, float, str] | None:

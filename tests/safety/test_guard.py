@@ -835,6 +835,13 @@ def test_the_play_of_the_gears_is_taken_for_the_bound_itself_and_no_more():
             guard.engage()
 
 
+def test_the_play_is_a_distance_to_the_bound_wherever_that_is():
+    guard, robot, _ = recorded()
+    robot.joints = {"position_rad": frozen_array([-1.005, 0.505, 2.005])}
+    guard.engage()
+    np.testing.assert_array_equal(guard.idle().position_rad, [-1.0, 0.5, 2.0])
+
+
 def test_torque_that_nobody_armed_is_neither_followed_nor_switched():
     drive = Torque()
     rig = Rig(drive=drive, engaged=False)

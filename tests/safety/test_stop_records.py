@@ -66,8 +66,8 @@ def endpoint(board: mmap, index: int, pid: int, deadline_s: float, timeout_s: fl
     layout.WORD.pack_into(board, layout.PID_AT + 8 * index, pid)
     layout.TIME.pack_into(board, layout.DEADLINE_AT + 8 * index, deadline_s)
     layout.TIME.pack_into(board, layout.TIMEOUT_AT + 8 * index, timeout_s)
-    layout.TIME.pack_into(board, layout.SINCE_AT + 8 * index, 3.0)
-    layout.WORD.pack_into(board, layout.LEVEL_AT + 8 * index, StopLevel.CUT)
+    layout.TIME.pack_into(board, layout.SINCE_AT + 8 * index, 3.0 + index)
+    layout.WORD.pack_into(board, layout.LEVEL_AT + 8 * index, StopLevel(4 - index % 4))
     at = layout.NAME_AT + layout.NAME_BYTES * index
     board[at : at + 2] = f"e{index}".encode()
 
@@ -87,18 +87,18 @@ def test_an_endpoint_is_silent_from_behind_its_deadline_and_from_two_timeouts_be
 def test_the_last_place_is_one_of_an_endpoint():
     board = memory()
     for index in range(layout.ENDPOINTS):
-        endpoint(board, index, index + 1, float(index), 1.0)
+        endpoint(board, index, index + 1, float(index), 1.0 + index)
     assert layout.registered_places(board) == list(range(8))
     assert layout.silent_places(board, 100.0) == tuple((index, float(index)) for index in range(8))
     for index in range(layout.ENDPOINTS):
         found = layout.endpoint_of(board, index)
-        assert (found.name, found.pid, found.level) == (f"e{index}", index + 1, StopLevel.CUT)
-        assert (found.timeout_s, found.since_s, found.deadline_s) == (1.0, 3.0, float(index))
+        assert (found.name, found.pid, found.level) == (f"e{index}", index + 1, 4 - index % 4)
+        assert (found.timeout_s, found.since_s, found.deadline_s) == (1.0 + index, 3.0 + index, float(index))
 
 
 def test_silence_is_a_trip_since_the_deadline_and_since_the_registration_before_the_first_check_in():
     board = memory()
     endpoint(board, 0, 1, 10.0, 2.0)
-    assert layout.endpoint_of(board, 0).cause() == layout.Trip(StopLevel.CUT, 10.0, "e0 is silent")
+    assert layout.endpoint_of(board, 0).cause() == layout.Trip(StopLevel.TERMINATE, 10.0, "e0 is silent")
     endpoint(board, 0, 1, -math.inf, 2.0)
-    assert layout.endpoint_of(board, 0).cause() == layout.Trip(StopLevel.CUT, 3.0, "e0 has not checked in")
+    assert layout.endpoint_of(board, 0).cause() == layout.Trip(StopLevel.TERMINATE, 3.0, "e0 has not checked in")
