@@ -35,10 +35,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE: dict[str, tuple[str, ...]] = {
     "safety/arming.py": ("test_arming", "test_data"),
     "safety/capability.py": ("test_arming", "test_data"),
+    "safety/drive.py": ("test_guard",),
     "safety/endpoint.py": ("test_endpoint",),
     "safety/estop.py": ("test_estop", "test_station", "test_endpoint"),
     "safety/faults.py": ("test_faults", "test_data", "test_guard"),
-    "safety/filters.py": ("test_stages", "test_filters", "test_data"),
+    "safety/filters.py": ("test_stages", "test_filters", "test_data", "test_guard"),
     "safety/guard.py": ("test_guard", "test_station"),
     "safety/limits.py": ("test_data", "test_limits", "test_guard", "test_filters"),
     "safety/machine.py": ("test_machine", "test_data"),
