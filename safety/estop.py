@@ -180,10 +180,11 @@ class StopBoard:
         return Trip(level, 0.0, "unknown: its writer ended in mid-word")
 
     def _judge(self, silent: tuple[EndpointState, ...]) -> StopState:
+        # Before the trips: none is counted that is not seen.
+        sequence = sum(layout.COUNTS.unpack_from(self.block.memory, layout.TRIPPED_AT))
         causes = [*self.trips(), *(endpoint.cause() for endpoint in silent)]
         if self.block.removed:
             causes.append(Trip(StopLevel.HOLD, 0.0, "the board was removed: start this process anew"))
-        sequence = sum(layout.COUNTS.unpack_from(self.block.memory, layout.TRIPPED_AT))
         names = tuple(endpoint.name for endpoint in silent)
         if not causes:
             return StopState(None, "", 0.0, sequence, names)

@@ -879,3 +879,10 @@ def test_the_joint_with_the_longest_stop_is_the_one_that_is_named():
     config = GuardConfig(position_min_rad=-1.0, position_max_rad=1.0, velocity_max_rad_s=speeds, acceleration_max_rad_s2=10.0)
     with pytest.raises(UsageError, match=r"joint_1 would brake from velocity_max_rad_s 90 for 9\.0 s"):
         GuardedRobot(InstantRobot(3), config, 0.01, now_s=lambda: 0.0)
+
+
+def test_a_robot_without_torque_hears_of_the_outside_when_it_is_asked_to():
+    rig = Rig(drive=Torque(), engaged=False)
+    rig.station.causes = Cause.STOP_HOLD
+    rig.guard.poll()
+    assert rig.guard.causes is Cause.STOP_HOLD
