@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from policy.acting import Actor
 from policy.layout import Vector
+from safety import Cause
 from safety.motion import BusTick
 from training.env import RobotEnv, StepResult
 from training.records import bus_dtype, step_dtype
@@ -100,6 +101,13 @@ class Collector:
         """Act with new weights from the next tick on; raises PolicyError and keeps the old ones if they are not finite or do not fit."""
         self._actor.load(vector)
         self._version = version
+
+    def hold(self, cause: Cause) -> None:
+        """Stop the robot for a cause and keep it held for a policy tick; an episode under way is cut off where it is."""
+        if self._observation is not None:
+            self._observation = None
+            self.episode += 1
+        self._env.hold(cause)
 
     def collect(self, *, explore: bool) -> StepResult:
         """Run one policy tick, beginning an episode if needed, and append its records.

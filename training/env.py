@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from robot.clock import TickStatistics
 from robot.errors import UsageError
 from robot.protocols import Camera
-from robot.types import FloatArray, RobotState, frozen_array
+from robot.types import Command, FloatArray, RobotState, frozen_array
+from safety import Cause, GuardedRobot
 from safety.motion import BusTick, Motion
 from safety.types import Mode, Reason
 from training.tasks.task import Memory, Observation, Task
@@ -156,6 +157,22 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
             reasons,
             ticks,
         )
+
+    def hold(self, cause: Cause) -> None:
+        """Stop the robot for a cause and keep it held for a policy tick; then comes `begin`. A robot that has not begun stays as it is.
+
+        Args:
+            cause: What the guard is told; one in another process is told to stop.
+        """
+        if self._state is None:
+            return
+        robot = self.motion.robot
+        if isinstance(robot, GuardedRobot):
+            robot.trip(cause)
+        else:
+            robot.stop()
+        self._state, _ = self.motion.advance(Command(self._state.joints.position_rad), self._state)
+        self._memory = None
 
     def render(self) -> NDArray[np.uint8] | None:
         if self.render_mode is None:

@@ -89,7 +89,7 @@ _CHILDREN: dict[str, tuple[Promise, Callable[[], AbstractContextManager[Repeat]]
     "learner_killed": (Promise("learner_killed"), partial(runs, "learner")),
     "collector_killed": (Promise("collector_killed"), partial(runs, "collector")),
     "logger_killed": (Promise("logger_killed"), partial(runs, "logger")),
-    "disk_full": (Promise("disk_full", missing="no part raises the HOLD"), partial(_plain, disk_full)),
+    "disk_full": (Promise("disk_full"), partial(_plain, disk_full)),
     "power_cut": (Promise("power_cut"), partial(_plain, power_cut)),
     "checkpoint_killed": (Promise("checkpoint_killed"), partial(_plain, checkpoint_killed)),
     "weights_bad": (Promise("weights_bad"), partial(_plain, weights_bad)),

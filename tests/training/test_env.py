@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robot import ImuState, RobotState, StaleError, TrackedPose, UsageError, frozen_array
-from safety import INTERVENTIONS, GuardConfig, Mode, Reason
+from safety import INTERVENTIONS, Cause, GuardConfig, Mode, Reason
 from tests.training.records import step_records
 from tests.training.walking import walking_env
 from training.collector import Collector
@@ -146,6 +146,16 @@ def test_what_the_guard_changed_is_what_the_observation_says_was_applied():
     assert (np.abs(result.applied_action) < 1.0).any()
 
 
+class Idle:
+    """A policy that was never given weights: random actions are taken."""
+
+    def load(self, vector: np.ndarray) -> None:
+        raise NotImplementedError
+
+    def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+        raise NotImplementedError
+
+
 class Line:
     """A stream that keeps its records in a list."""
 
@@ -257,3 +267,19 @@ def test_what_hard_stages_change_costs_and_what_they_let_pass_does_not():
         change = np.square(result.applied_action - 1.0).mean()
     assert change > 0.01
     assert rewards[0] - rewards[1] == pytest.approx(0.5 * change)
+
+
+def test_a_robot_whose_log_cannot_be_written_is_held_and_its_episode_cut_off():
+    env = walking_env()
+    steps, bus = Line(), Line()
+    collector = Collector(env, Idle(), steps, bus, seed=0, index=0, episode=0)
+    collector.hold(Cause.DISK)
+    assert env.motion.robot.causes == Cause.NONE
+    collector.collect(explore=True)
+    for _ in range(3):
+        collector.hold(Cause.DISK)
+        assert (env.motion.robot.mode, env.motion.robot.causes) == (Mode.HOLD, Cause.DISK)
+        assert collector.between_episodes
+    assert (collector.episode, len(steps.records)) == (1, 1)
+    collector.collect(explore=True)
+    assert env.motion.robot.mode is Mode.ACTIVE

@@ -11,6 +11,7 @@ from policy.acting import make_actor
 from policy.layout import PolicyLayout
 from robot.clock import request_realtime, set_timer_slack, sleep_s
 from robot.errors import PolicyError
+from safety import Cause
 from training.collector import Collector
 from training.contract import Contract
 from training.env import RobotEnv
@@ -80,6 +81,11 @@ def collect(
     gc.disable()
     try:
         while not counters.get("stop") and os.getppid() == parent:
+            if contract.realtime and counters.get("log_error"):
+                # What cannot be written is not worth moving motors for.
+                collector.hold(Cause.DISK)
+                sleep_s(_THROTTLE_S)
+                continue
             if not contract.may_collect(link.collected, int(counters.get("updates"))) or _ring_full(link, index, contract):
                 sleep_s(_THROTTLE_S)
                 continue
