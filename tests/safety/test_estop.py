@@ -208,6 +208,12 @@ def test_a_look_at_a_board_on_which_nothing_changed_is_the_one_before(board: Sto
     assert board.state(3.0).level is None
 
 
+def test_a_board_without_endpoints_looks_at_none(board: StopBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most boards have none, and looking at their places takes longer than all the rest."""
+    monkeypatch.setattr(layout, "silent_places", lambda *_: pytest.fail("there is nobody"))
+    assert board.state(1.0).level is None
+
+
 def open_and_trip(names: list[str], ready: Callable[[], None], index: int) -> None:
     for name in names:
         ready()
