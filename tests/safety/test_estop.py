@@ -107,6 +107,8 @@ def test_a_clear_releases_only_what_it_saw(board: StopBoard) -> None:
         board.clear(3.0, "the operator")
         assert board.state(3.0).level is None
     assert board.last_clear() == (3.0, "the operator")
+    # As every process of this version writes it.
+    assert layout.unpack_detail(board.block.memory, layout.LAST_CLEAR_AT) == (1, 3.0, "the operator")
 
 
 def test_a_frozen_writer_keeps_nobody_from_stopping(board: StopBoard) -> None:
