@@ -344,6 +344,10 @@ def test_closing_twice_is_closing_once_and_the_board_says_so(board: StopBoard) -
     with closing(other):
         pass
     other.close()
+    with StopBoard(board.name) as entered:
+        entered.state(1.0)
+    with pytest.raises(ClosedError):
+        entered.state(1.0)
     for call in (lambda: other.trip(StopLevel.HOLD, "x", 1.0), lambda: other.state(1.0), lambda: other.clear(1.0, "x"), other.trips):
         with pytest.raises(ClosedError, match="open it again"):
             call()
