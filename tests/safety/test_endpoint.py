@@ -111,6 +111,17 @@ def test_an_orderly_end_stops_nothing(board: StopBoard) -> None:
         endpoint.beat(2.0)
 
 
+def test_no_clear_forgets_an_endpoint_that_lives_in_whatever_place(board: StopBoard) -> None:
+    names = [f"e{index}" for index in range(layout.ENDPOINTS)]
+    endpoints = [Endpoint(board, name, 1.0, StopLevel.HOLD, 0.0) for name in names]
+    assert board.clear(5.0, "the operator").silent == tuple(names)
+    # The kernel takes the lock of a dead one back: it alone is forgotten.
+    dead = endpoints[5]._lock
+    assert dead is not None
+    board.block.unlock(dead)
+    assert board.clear(5.0, "the operator").silent == tuple(name for name in names if name != "e5")
+
+
 def test_a_living_silent_endpoint_is_not_cleared_away(board: StopBoard) -> None:
     endpoint = Endpoint(board, "x", 1.0, StopLevel.CUT, 0.0)
     endpoint.beat(0.0)

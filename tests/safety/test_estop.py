@@ -107,6 +107,8 @@ def test_a_clear_releases_only_what_it_saw(board: StopBoard) -> None:
         board.clear(3.0, "the operator")
         assert board.state(3.0).level is None
     assert board.last_clear() == (3.0, "the operator")
+    # As every process of this version writes it.
+    assert layout.unpack_detail(board.block.memory, layout.LAST_CLEAR_AT) == (1, 3.0, "the operator")
 
 
 def test_a_frozen_writer_keeps_nobody_from_stopping(board: StopBoard) -> None:
@@ -206,6 +208,12 @@ def test_a_look_at_a_board_on_which_nothing_changed_is_the_one_before(board: Sto
     assert board.state(2.0) is tripped
     board.clear(3.0, "the operator")
     assert board.state(3.0).level is None
+
+
+def test_a_board_without_endpoints_looks_at_none(board: StopBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most boards have none, and looking at their places takes longer than all the rest."""
+    monkeypatch.setattr(layout, "silent_places", lambda *_: pytest.fail("there is nobody"))
+    assert board.state(1.0).level is None
 
 
 def open_and_trip(names: list[str], ready: Callable[[], None], index: int) -> None:
@@ -336,6 +344,10 @@ def test_closing_twice_is_closing_once_and_the_board_says_so(board: StopBoard) -
     with closing(other):
         pass
     other.close()
+    with StopBoard(board.name) as entered:
+        entered.state(1.0)
+    with pytest.raises(ClosedError):
+        entered.state(1.0)
     for call in (lambda: other.trip(StopLevel.HOLD, "x", 1.0), lambda: other.state(1.0), lambda: other.clear(1.0, "x"), other.trips):
         with pytest.raises(ClosedError, match="open it again"):
             call()

@@ -326,3 +326,9 @@ def test_all_that_is_wrong_is_named_at_once():
     state = RobotState(hot, leaning(2.0, 1.0), frame=frame(-1.0, 1), voltage_v=1.0)
     causes, _ = looked(state, remembering(low_s=1.0))
     assert causes == Cause.JUMPED | Cause.MOTOR | Cause.HOT | Cause.TILTED | Cause.STALE | Cause.CAMERA | Cause.BATTERY
+
+
+def test_a_current_between_its_limit_and_a_half_more_leaves_the_share_of_that_half():
+    config = CONFIG.model_copy(update={"current_max_a": {"a": 4.0, "b": 0.5}})
+    share = derating(joints(current_a=frozen_array([-5.0, 0.6])), config, config.limits(("a", "b")))
+    np.testing.assert_allclose(share, [0.5, 0.6])
