@@ -43,7 +43,7 @@ _FREE = _DECAY * np.array(
 )
 # Bus ticks of a policy tick.
 _RAMP = 4
-_ROBOTS = ("minitaur", "kitty", "claw")
+ROBOTS = ("minitaur", "kitty", "claw")
 # Far above the rounding of sums, far below a pulse.
 _SLACK = 1e-6
 
@@ -154,7 +154,7 @@ def main(argv: Sequence[str]) -> Report:
     """Run every robot; 10^6 actions of one take about three minutes."""
     parser = argparse.ArgumentParser(prog="bench soak", description=__doc__)
     parser.add_argument("--actions", type=float, default=1e7, help="of each robot (1e7)")
-    parser.add_argument("--robots", nargs="+", default=list(_ROBOTS), choices=_ROBOTS)
+    parser.add_argument("--robots", nargs="+", default=list(ROBOTS), choices=ROBOTS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     options = parser.parse_args(list(argv))
@@ -201,7 +201,8 @@ def _row(parts: list[Tally]) -> dict[str, JsonValue]:
     }
 
 
-def _guard(robot: str) -> tuple[GuardedRobot, Plant, Limits]:
+def make_guard(robot: str) -> tuple[GuardedRobot, Plant, Limits]:
+    """Return the guard of a robot with its limits, its plant in the middle of the box, and the limits of a policy."""
     config = GuardConfig.model_validate(read_limits(robot))
     # The plant is no servo of this robot: how far it lags says nothing.
     config = config.model_copy(update={"tracking_error_max_rad": None})
@@ -228,7 +229,7 @@ class Run:
 
     def __init__(self, robot: str, seed: int) -> None:
         self.tally = Tally()
-        self._guard, self._plant, self._limits = _guard(robot)
+        self._guard, self._plant, self._limits = make_guard(robot)
         self._rng = np.random.default_rng(seed)
         self._pulse = POSITION_RAD if robot != "minitaur" else 0.0
         self._middle = 0.5 * (self._limits.position_min_rad + self._limits.position_max_rad)
