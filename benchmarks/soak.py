@@ -143,8 +143,12 @@ def _shiver(rng: np.random.Generator, limits: Limits, now: FloatArray) -> FloatA
 
 def _spoilt(rng: np.random.Generator, limits: Limits, now: FloatArray) -> FloatArray:
     """Any bits: denormals, infinities, numbers that are none."""
-    bits = rng.integers(0, 2**64, len(now), dtype=np.uint64)
-    return np.where(rng.random() < 0.5, bits.view(np.float64), _uniform(rng, limits, now))
+    if rng.random() < 0.5:
+        return _uniform(rng, limits, now)
+    values = rng.integers(0, 2**64, len(now), dtype=np.uint64).view(np.float64)
+    # One pattern in two thousand is no number: too few to meet three in a row.
+    values[int(rng.integers(len(now)))] = rng.choice((np.nan, np.inf, -np.inf, 5e-324, 1.7e308))
+    return values
 
 
 _SOURCES: tuple[Source, ...] = (_uniform, _wide, _bang, _edge, _opposite, _shiver, _spoilt)
