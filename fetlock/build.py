@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from fetlock.config import RunConfig
-from fetlock.guarding import guarded
+from fetlock.guarding import guard_of
 from fetlock.machines import EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind
 from fetlock.resets import EpisodeReset, routine_of
 from policy.layout import PolicyLayout
-from robot.clock import PacedClock, RealTimeClock, TickStatistics, monotonic_s
+from robot.clock import PacedClock, RealTimeClock, TickStatistics
 from robot.protocols import Clock
-from safety import BoardWatch, MotionLoop, StopBoard
+from safety import MotionLoop
 from sim import simulate
 from training.contract import Contract
 from training.env import RobotEnv
@@ -42,20 +42,10 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> R
 
     emulated = isinstance(config.robot, EmulatedConfig)
     machine = connect_emulated(config, realtime=realtime) if emulated else connect_hardware(config)
-    guard = guarded(
-        machine.robot,
-        config.robot,
-        config.guard,
-        bus_hz=config.bus_hz,
-        control_hz=config.control_hz,
-        now_s=machine.clock.now_s,
-        drive=machine.robot,
-        # What moves in real time can be stopped in real time; open as long as this process lives.
-        outside=(BoardWatch(StopBoard(), monotonic_s),) if realtime or not emulated else (),
-    )
-    motion = MotionLoop(guard, machine.clock, round(config.bus_hz / config.control_hz))
     attended = realtime or not emulated
-    reset = EpisodeReset(guard, machine.clock, machine.reset, routine_of(config), attended=attended)
+    guard = guard_of(config, machine.robot, machine.clock, machine.robot, stoppable=attended)
+    motion = MotionLoop(guard, machine.clock, round(config.bus_hz / config.control_hz))
+    reset = EpisodeReset(guard, machine.clock, machine.reset, routine_of(config), attended=attended, resume=machine.schedule.start)
     return RobotEnv(
         motion,
         make_task(config, motion.policy_period_s),
@@ -75,9 +65,7 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
     real = RealTimeClock(1.0 / config.bus_hz) if realtime else None
     if real is not None:
         clock = PacedClock(simulation.clock, real)
-    robot = guarded(
-        simulation.robot, machine, config.guard, bus_hz=config.bus_hz, control_hz=config.control_hz, now_s=simulation.clock.now_s
-    )
+    robot = guard_of(config, simulation.robot, simulation.clock)
     motion = MotionLoop(robot, clock, round(config.bus_hz / config.control_hz))
     task = make_task(config, motion.policy_period_s)
 
@@ -89,7 +77,7 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
     return RobotEnv(
         motion,
         task,
-        EpisodeReset(robot, clock, place, routine_of(config)),
+        EpisodeReset(robot, clock, place, routine_of(config), resume=(lambda: None) if real is None else real.start),
         robot.close,
         config.task.time_limit_steps,
         timing=TickStatistics() if real is None else real.statistics,

@@ -5,20 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from fetlock import document
 from fetlock.machines import AnyRobotConfig, EmulatedConfig, HardwareConfig, description_of
+from robot.clock import monotonic_s
 from robot.description import NEWEST_FIRMWARE, RobotDescription
 from robot.dynamixel.tables import control_table
 from robot.dynamixel.units import POSITION_RAD
 from robot.errors import UsageError
-from robot.protocols import Robot
+from robot.protocols import Clock, Robot
 from robot.types import frozen_array
-from safety import Capability, GuardConfig, GuardedRobot
+from safety import BoardWatch, Capability, GuardConfig, GuardedRobot, StopBoard
 from safety.drive import Drive, Outside
 from sim import MinitaurConfig, describe
+
+if TYPE_CHECKING:
+    # It reads limits by this module.
+    from fetlock.config import RunConfig
 
 LIMITS = Path(__file__).resolve().parent.parent / "configs" / "limits"
 # The stock motors of the Minitaur have no load at 16 V / 0.0954 V s/rad, and turn without end (docs/robots.md).
@@ -116,5 +122,28 @@ def guarded(
         drive=drive,
         capability=capability_of(machine),
         pulse_rad=POSITION_RAD if servos else None,
+        outside=outside,
+    )
+
+
+def guard_of(config: RunConfig, robot: Robot, clock: Clock, drive: Drive | None = None, *, stoppable: bool = False) -> GuardedRobot:
+    """Put the guard of a run before its robot.
+
+    Args:
+        config: Of the run.
+        robot: Nobody else may hold it.
+        clock: Its bus clock.
+        drive: Its torque; None where that has no switch.
+        stoppable: It moves in real time, so the stop board stops it; the board stays open as long as this process lives.
+    """
+    outside = (BoardWatch(StopBoard(), monotonic_s),) if stoppable else ()
+    return guarded(
+        robot,
+        config.robot,
+        config.guard,
+        bus_hz=config.bus_hz,
+        control_hz=config.control_hz,
+        now_s=clock.now_s,
+        drive=drive,
         outside=outside,
     )

@@ -12,12 +12,12 @@ from types import FrameType
 
 from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, load_config
-from fetlock.guarding import guarded
+from fetlock.guarding import guard_of
 from fetlock.machines import EmulatedConfig, HardwareConfig
 from robot.clock import PacedClock, RealTimeClock, monotonic_s
 from robot.errors import FetlockError, UsageError
 from robot.realtime import Scheduler, become_realtime
-from safety import BoardWatch, Machine, MotionLink, MotionServer, Silence, StopBoard
+from safety import Machine, MotionLink, MotionServer, Silence
 from sim import simulate
 
 # A command older than this many policy periods counts no more (the newest that a policy at its rate sent is at most one old).
@@ -33,35 +33,16 @@ def make_machine(config: RunConfig) -> Machine:
         RobotError: If a robot on a bus cannot be reached, or is not as described.
     """
     robot = config.robot
-    # Open as long as this process lives.
-    outside = (BoardWatch(StopBoard(), monotonic_s),)
     if isinstance(robot, EmulatedConfig | HardwareConfig):
         # Only who has a bus imports what drives one.
         from fetlock.emulated import connect_emulated, connect_hardware
 
         reached = connect_emulated(config, realtime=True) if isinstance(robot, EmulatedConfig) else connect_hardware(config)
-        guard = guarded(
-            reached.robot,
-            robot,
-            config.guard,
-            bus_hz=config.bus_hz,
-            control_hz=config.control_hz,
-            now_s=reached.clock.now_s,
-            drive=reached.robot,
-            outside=outside,
-        )
+        guard = guard_of(config, reached.robot, reached.clock, reached.robot, stoppable=True)
         return Machine(guard, reached.clock, reached.schedule, release=reached.reset, drive=reached.robot)
     simulation = simulate(robot, config.bus_hz)
     real = RealTimeClock(1.0 / config.bus_hz)
-    guard = guarded(
-        simulation.robot,
-        robot,
-        config.guard,
-        bus_hz=config.bus_hz,
-        control_hz=config.control_hz,
-        now_s=simulation.clock.now_s,
-        outside=outside,
-    )
+    guard = guard_of(config, simulation.robot, simulation.clock, stoppable=True)
     return Machine(guard, PacedClock(simulation.clock, real), real, release=simulation.robot.reset)
 
 

@@ -13,15 +13,14 @@ import numpy as np
 
 from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, load_config
-from fetlock.guarding import guarded
+from fetlock.guarding import guard_of
 from fetlock.machines import EmulatedConfig, HardwareConfig
 from fetlock.resets import routine
 from fetlock.video import Film
-from robot.clock import monotonic_s
 from robot.errors import UsageError
 from robot.operator import ConsoleOperator
 from robot.protocols import Camera, Clock
-from safety import BoardWatch, GuardedRobot, StopBoard
+from safety import GuardedRobot
 from safety.resets import ResetReport, ResetStep, run_routine
 from sim import simulate
 
@@ -90,9 +89,7 @@ def _staged(config: RunConfig, rng: np.random.Generator, *, fallen: bool) -> Ite
     robot = config.robot
     if not isinstance(robot, EmulatedConfig | HardwareConfig):
         simulation = simulate(robot, config.bus_hz)
-        guard = guarded(
-            simulation.robot, robot, config.guard, bus_hz=config.bus_hz, control_hz=config.control_hz, now_s=simulation.clock.now_s
-        )
+        guard = guard_of(config, simulation.robot, simulation.clock)
         (simulation.robot.drop if fallen else simulation.robot.reset)(rng)
         try:
             yield Stage(guard, simulation.clock, simulation.camera)
@@ -105,16 +102,7 @@ def _staged(config: RunConfig, rng: np.random.Generator, *, fallen: bool) -> Ite
 
     machine = connect_emulated(config, realtime=True) if isinstance(robot, EmulatedConfig) else connect_hardware(config)
     try:
-        guard = guarded(
-            machine.robot,
-            robot,
-            config.guard,
-            bus_hz=config.bus_hz,
-            control_hz=config.control_hz,
-            now_s=machine.clock.now_s,
-            drive=machine.robot,
-            outside=(BoardWatch(StopBoard(), monotonic_s),),
-        )
+        guard = guard_of(config, machine.robot, machine.clock, machine.robot, stoppable=True)
         machine.reset(rng)
         yield Stage(guard, machine.clock, machine.camera)
     finally:

@@ -32,6 +32,7 @@ class EpisodeReset:
         place: Puts it into a start pose from outside: a simulation's teleport; a robot of metal is taken as it stands.
         steps: The routine; None: every episode begins with `place`, else the first one alone.
         attended: An operator may come: where only one can help, wait for one. Otherwise that is an error.
+        resume: Begins the schedule of its clock anew: a pause between episodes is no miss.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class EpisodeReset:
         steps: Sequence[ResetStep] | None = None,
         *,
         attended: bool = False,
+        resume: Callable[[], None] = lambda: None,
     ) -> None:
         self._guard = guard
         self._clock = clock
         self._place = place
         self._steps = steps
         self._attended = attended
+        self._resume = resume
         self._placed = False
 
     def __call__(self, rng: np.random.Generator) -> Sequence[BusTick]:
@@ -59,6 +62,8 @@ class EpisodeReset:
         if self._steps is None or not self._placed:
             self._place(rng)
             self._placed = True
+        else:
+            self._resume()
         ticks: list[BusTick] = []
         self._insist(lambda: self._begin(ticks))
         return ticks

