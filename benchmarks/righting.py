@@ -20,7 +20,7 @@ from pydantic import JsonValue
 from benchmarks.report import Report
 from fetlock.guarding import guarded, read_limits
 from fetlock.resets import routine_for
-from robot.errors import UsageError
+from robot.errors import RobotError, UsageError
 from robot.types import RobotState
 from safety import GuardConfig
 from safety.resets import ResetFailedError, ResetStep, run_routine
@@ -126,11 +126,14 @@ def fall_and_rise(patient: Patient, rng: np.random.Generator) -> Outcome:
     robot.drop(rng)
     guard = guarded(robot, patient.robot, patient.guard, bus_hz=_BUS_HZ, control_hz=_BUS_HZ, now_s=clock.now_s)
     state, start_s = guard.read(), robot.now_s
-    guard.arm()
     try:
+        guard.arm()
         attempts, stands = len(run_routine(patient.steps, guard, clock).attempts), True
     except ResetFailedError as error:
         attempts, stands = len(error.report.attempts), False
+    except RobotError:
+        # A joint was pushed out of the range in which its motor may be armed: a person would have to move it.
+        attempts, stands = 0, False
     overheated = isinstance(robot, SimulatedMinitaur) and not all(robot.motors_enabled)
     start, end = _vertical(state), _vertical(guard.read())
     return Outcome(start, stands and not overheated, robot.now_s - start_s, attempts, overheated, end[2])
