@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from fetlock import document
-from fetlock.machines import AnyRobotConfig, EmulatedConfig, HardwareConfig, description_of
+from fetlock.machines import AnyRobotConfig, description_of
 from robot.clock import monotonic_s
 from robot.description import NEWEST_FIRMWARE, RobotDescription
 from robot.dynamixel.tables import control_table
@@ -20,7 +20,7 @@ from robot.protocols import Clock, Robot
 from robot.types import frozen_array
 from safety import BoardWatch, Capability, GuardConfig, GuardedRobot, StopBoard
 from safety.drive import Drive, Outside
-from sim import MinitaurConfig, describe
+from sim import MinitaurConfig
 
 if TYPE_CHECKING:
     # It reads limits by this module.
@@ -46,15 +46,7 @@ def read_limits(name: str) -> dict[str, JsonValue]:
 
 def describe_servos(robot: AnyRobotConfig) -> RobotDescription | None:
     """Return the description of a robot on servos; None for the Minitaur with its stock motors."""
-    if isinstance(robot, MinitaurConfig):
-        return None
-    return description_of(robot) if isinstance(robot, EmulatedConfig | HardwareConfig) else describe(robot)
-
-
-def capability_of(robot: AnyRobotConfig) -> Capability | None:
-    """Return what the motors of a robot can do; None for stock motors, which have no registers to ask."""
-    description = describe_servos(robot)
-    return None if description is None else capability(description)
+    return None if isinstance(robot, MinitaurConfig) else description_of(robot)
 
 
 def capability(description: RobotDescription) -> Capability:
@@ -75,15 +67,15 @@ def require_able(robot: AnyRobotConfig, config: GuardConfig, joint_names: Sequen
     Raises:
         UsageError: With every one of them.
     """
-    if isinstance(robot, MinitaurConfig):
+    description = describe_servos(robot)
+    if description is None:
         fastest = float(config.limits(joint_names).velocity_max_rad_s.max())
         if fastest > _STOCK_NO_LOAD_RAD_S:
             raise UsageError(
                 f"{where}: guard.velocity_max_rad_s {fastest:g} is more than the motors turn, {_STOCK_NO_LOAD_RAD_S:.0f} rad/s: lower it"
             )
         return
-    able = capability_of(robot)
-    complaints = [] if able is None else able.complaints(config, joint_names)
+    complaints = capability(description).complaints(config, joint_names)
     if complaints:
         more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
         raise UsageError(f"{where}: guard: {complaints[0]}{more}: narrow the limit, or correct the robot's description")
@@ -112,7 +104,7 @@ def guarded(
         drive: Its torque; None where that has no switch.
         outside: Reasons to stop from outside.
     """
-    servos = describe_servos(machine) is not None
+    description = describe_servos(machine)
     return GuardedRobot(
         robot,
         config,
@@ -120,8 +112,8 @@ def guarded(
         now_s=now_s,
         ramp_ticks=round(bus_hz / control_hz),
         drive=drive,
-        capability=capability_of(machine),
-        pulse_rad=POSITION_RAD if servos else None,
+        capability=None if description is None else capability(description),
+        pulse_rad=None if description is None else POSITION_RAD,
         outside=outside,
     )
 

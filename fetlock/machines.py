@@ -71,13 +71,15 @@ def simulated(config: AnyRobotConfig) -> SimulatedConfig | None:
     return None if isinstance(config, HardwareConfig) else config
 
 
-def description_of(config: EmulatedConfig | HardwareConfig) -> RobotDescription:
-    """Return what a robot on a bus is made of.
+def description_of(config: KittyConfig | DynamixelMinitaurConfig | EmulatedConfig | HardwareConfig) -> RobotDescription:
+    """Return what a robot on servos is made of, however it is reached.
 
     Raises:
         UsageError: If the description cannot be read.
     """
-    return describe(config.machine) if isinstance(config, EmulatedConfig) else load_description(config.description)
+    if isinstance(config, HardwareConfig):
+        return load_description(config.description)
+    return describe(config.machine if isinstance(config, EmulatedConfig) else config)
 
 
 def names_of_joints(config: AnyRobotConfig) -> tuple[str, ...]:

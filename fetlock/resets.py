@@ -9,14 +9,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from fetlock.config import RunConfig
-from fetlock.machines import AnyRobotConfig, EmulatedConfig, HardwareConfig, body_kind, description_of, names_of_joints
+from fetlock.machines import AnyRobotConfig, HardwareConfig, body_kind, description_of, names_of_joints
 from robot.errors import RobotError, UsageError
 from robot.protocols import Clock
 from robot.types import FloatArray, frozen_array
 from safety import BusTick, GuardConfig, GuardedRobot
 from safety.modes import RULES, Clear, sentences
-from safety.resets import Pace, ResetStep, Right, cooling, right_kitty, right_minitaur, right_servo_minitaur, run_routine, standing
-from sim import MinitaurConfig, describe
+from safety.resets import (
+    KITTY_PACE,
+    MINITAUR_PACE,
+    SERVO_MINITAUR_PACE,
+    Pace,
+    ResetStep,
+    Right,
+    cooling,
+    right_kitty,
+    right_minitaur,
+    right_servo_minitaur,
+    run_routine,
+    standing,
+)
+from sim import MinitaurConfig
 
 _log = logging.getLogger(__name__)
 
@@ -110,11 +123,11 @@ class Manner:
     tolerance_rad: float
 
 
-# Paces are those at which each robot sets itself on its feet (safety/resets); a joint gives way by up to half of the tolerance (measured).
+# A joint gives way by up to half of the tolerance (measured).
 _MANNERS: dict[str, Manner] = {
-    "kitty": Manner(right_kitty, Pace(2.5, 20.0, 400.0), 0.15),
-    "minitaur": Manner(right_minitaur, Pace(6.0, 60.0, 2000.0), 0.3),
-    "minitaur_dynamixel": Manner(right_servo_minitaur, Pace(4.0, 40.0, 1000.0), 0.3),
+    "kitty": Manner(right_kitty, KITTY_PACE, 0.15),
+    "minitaur": Manner(right_minitaur, MINITAUR_PACE, 0.3),
+    "minitaur_dynamixel": Manner(right_servo_minitaur, SERVO_MINITAUR_PACE, 0.3),
 }
 
 
@@ -157,5 +170,4 @@ def home_of(robot: AnyRobotConfig) -> FloatArray:
     """Return the pose in which a robot stands between episodes. Shape (n,), rad."""
     if isinstance(robot, MinitaurConfig):
         return frozen_array(np.full(len(names_of_joints(robot)), robot.start_pose_rad))
-    description = description_of(robot) if isinstance(robot, EmulatedConfig | HardwareConfig) else describe(robot)
-    return frozen_array([joint.home_rad for joint in description.joints])
+    return frozen_array([joint.home_rad for joint in description_of(robot).joints])

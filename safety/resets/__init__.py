@@ -3,13 +3,16 @@
 from safety.resets.claw import gathering
 from safety.resets.moves import Moves, Pace, hold, move_to, until
 from safety.resets.righting import Righting
-from safety.resets.righting_kitty import right_kitty
-from safety.resets.righting_minitaur import right_minitaur, right_servo_minitaur
+from safety.resets.righting_kitty import KITTY_PACE, right_kitty
+from safety.resets.righting_minitaur import MINITAUR_PACE, SERVO_MINITAUR_PACE, right_minitaur, right_servo_minitaur
 from safety.resets.routines import ResetFailedError, ResetReport, ResetStep, run_routine
 from safety.resets.steps import Right, cooling, standing
 from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, stands, tilt_cosine, up_in_base
 
 __all__ = [
+    "KITTY_PACE",
+    "MINITAUR_PACE",
+    "SERVO_MINITAUR_PACE",
     "UPRIGHT_COSINE",
     "Moves",
     "Pace",

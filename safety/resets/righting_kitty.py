@@ -13,16 +13,14 @@ from numpy.typing import ArrayLike
 from robot.types import FloatArray, RobotState, frozen_array
 from safety.resets.moves import Pace
 from safety.resets.righting import Keyframe, Righting, Routine, right
-from safety.resets.upright import Stillness
+from safety.resets.upright import STILL
 
 Side = tuple[float, float, float]
 
 # 62% of the motors' no-load speed of 8.06 rad/s at 12 V (ROBOTIS e-manual); the rolls below worked at 5 and at 6 rad/s (measured).
 _PACE = Pace(velocity_rad_s=5.0, acceleration_rad_s2=30.0, jerk_rad_s3=600.0)
 # Half of the speed, to set the body on its feet.
-_GENTLE = Pace(velocity_rad_s=2.5, acceleration_rad_s2=20.0, jerk_rad_s3=400.0)
-# 12 velocity units of the servo's register, and what turns by less than 0.3 rad in a second.
-_STILL = Stillness(joints_rad_s=0.3, base_rad_s=0.3)
+KITTY_PACE = Pace(velocity_rad_s=2.5, acceleration_rad_s2=20.0, jerk_rad_s3=400.0)
 
 # Straight out to the sides, in the plane of the torso: the robot lies on its belly or on its back.
 _FLAT: Side = (math.pi / 2.0, 0.0, 0.0)
@@ -78,8 +76,8 @@ _ROUTINE = Routine(
     roll=_roll,
     rise=(
         Keyframe(_pose(_FOLDED, _FOLDED), _PACE),
-        Keyframe(_pose(_TUCKED, _TUCKED), _GENTLE),
-        Keyframe(_pose(_HOME, _HOME), _GENTLE),
+        Keyframe(_pose(_TUCKED, _TUCKED), KITTY_PACE),
+        Keyframe(_pose(_HOME, _HOME), KITTY_PACE),
     ),
-    still=_STILL,
+    still=STILL,
 )

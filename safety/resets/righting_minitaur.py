@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from robot.types import FloatArray, RobotState, frozen_array
 from safety.resets.moves import Pace
 from safety.resets.righting import Keyframe, Righting, Routine, Stall, right
-from safety.resets.upright import Stillness
+from safety.resets.upright import STILL
 
 Leg = tuple[float, float]
 # (left, right) sides of one keyframe.
@@ -27,15 +27,13 @@ _SIGNS = np.array((1.0, 1.0, -1.0, -1.0))
 # With more of the vertical along the base's z axis than this the robot lies on its back, not on a side. Halfway, in angle, is 0.71; it lies
 # within 0.3 rad of the one or the other (measured).
 _BACK_COSINE = 0.7
-# 12 velocity units of a servo's register, and what turns by less than 0.3 rad in a second.
-_STILL = Stillness(joints_rad_s=0.3, base_rad_s=0.3)
 # Near an extension of 0 or pi a leg under load may turn inside out: it opens to these bounds, rad, before it swings.
 _EXTENSION_MIN_RAD, _EXTENSION_MAX_RAD = 0.6, 2.5
 # Half folded, straight below: where upright robots rest on their feet.
 _GATHERED: Leg = (1.0, 0.0)
 
 # Stock motors turn 168 rad/s without load, the guard allows 100: gentle, and below 2.45 N m, at which they overheat (measured).
-_STOCK_PACE = Pace(velocity_rad_s=6.0, acceleration_rad_s2=60.0, jerk_rad_s3=2000.0)
+MINITAUR_PACE = Pace(velocity_rad_s=6.0, acceleration_rad_s2=60.0, jerk_rad_s3=2000.0)
 # A blocked stock motor is above 2.45 N m from 0.35 rad on and overheats after 1 s (its model, docs/robots.md): it gives way before.
 _STOCK_STALL = Stall(error_rad=0.3, seconds=0.6)
 # A push that has to lift the body, and the swing of all legs at once that throws it off its side.
@@ -50,7 +48,7 @@ _STOCK_SWINGS: tuple[Sides, ...] = (((2.36, 0.64), (2.36, 0.64)), ((0.56, -2.28)
 _STOCK_HOME: Leg = (math.pi / 2.0, 0.0)
 
 # The XM430-W350 turns 4.82 rad/s without load at 12 V (ROBOTIS e-manual).
-_SERVO_PACE = Pace(velocity_rad_s=4.0, acceleration_rad_s2=40.0, jerk_rad_s3=1000.0)
+SERVO_MINITAUR_PACE = Pace(velocity_rad_s=4.0, acceleration_rad_s2=40.0, jerk_rad_s3=1000.0)
 _SERVO_PUSH = Pace(velocity_rad_s=4.6, acceleration_rad_s2=100.0, jerk_rad_s3=8000.0)
 # From an idea: upside down on all feet, the right side sinks, and what falls is pushed on by the left legs as they come round. 8 of 8
 # randomised robots turned over (measured). All angles are within the one turn of the description.
@@ -151,15 +149,15 @@ def _roll_servo(attempt: int, up_in_base: FloatArray) -> tuple[Keyframe, ...]:
 
 
 _STOCK = Routine(
-    gather=lambda start_rad: _gather(start_rad, _STOCK_PACE),
+    gather=lambda start_rad: _gather(start_rad, MINITAUR_PACE),
     roll=_roll_stock,
-    rise=(Keyframe(_both(_STOCK_HOME), _STOCK_PACE),),
-    still=_STILL,
+    rise=(Keyframe(_both(_STOCK_HOME), MINITAUR_PACE),),
+    still=STILL,
     stall=_STOCK_STALL,
 )
 _SERVO = Routine(
-    gather=lambda start_rad: _gather(start_rad, _SERVO_PACE),
+    gather=lambda start_rad: _gather(start_rad, SERVO_MINITAUR_PACE),
     roll=_roll_servo,
-    rise=(Keyframe(_both(_SERVO_HOME), _SERVO_PACE),),
-    still=_STILL,
+    rise=(Keyframe(_both(_SERVO_HOME), SERVO_MINITAUR_PACE),),
+    still=STILL,
 )

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from robot.types import FloatArray, RobotState
 from safety.resets.moves import Moves, Pace, move_to, until
 from safety.resets.righting import Righting
 from safety.resets.routines import ResetStep
-from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, stands, tilt_cosine
+from safety.resets.upright import STILL, UPRIGHT_COSINE, is_still, stands, tilt_cosine
 
 # A motor that is warm enough to be slowed cools to where it may be armed in some minutes: it is looked at for so long in each attempt, s.
 _COOL_S = 300.0
-# Still after a step: 12 velocity units of a servo's register, and what turns by less than 0.3 rad in a second; waited for so long, s.
-_STILL, _STILL_S = Stillness(joints_rad_s=0.3, base_rad_s=0.3), 1.0
+# A step ends when the robot is still, or after this long, s.
+_STILL_S = 1.0
 
 # From the number of the attempt, state, the target to start from (shape (n,), rad) and bus period, s.
 Right = Callable[[int, RobotState, ArrayLike, float], Righting]
@@ -37,7 +36,7 @@ def standing(right: Right, home_rad: FloatArray, pace: Pace, tolerance_rad: floa
         if number > 0 or tilt_cosine(state) < UPRIGHT_COSINE:
             start_rad, _ = yield from right(number, state, start_rad, period_s)
         yield from move_to(start_rad, home_rad, pace, period_s)
-        return (yield from until(home_rad, lambda after: is_still(after, _STILL), _STILL_S, period_s))
+        return (yield from until(home_rad, lambda after: is_still(after, STILL), _STILL_S, period_s))
 
     def done(state: RobotState) -> bool:
         return stands(state, home_rad, tolerance_rad)
@@ -62,6 +61,6 @@ def cooling(rest_rad: FloatArray, below_c: float, pace: Pace, period_s: float) -
 
     def moves(_number: int, _state: RobotState, start_rad: FloatArray) -> Moves:
         yield from move_to(start_rad, rest_rad, pace, period_s)
-        return (yield from until(np.asarray(rest_rad), cool, _COOL_S, period_s))
+        return (yield from until(rest_rad, cool, _COOL_S, period_s))
 
     return ResetStep("cool down", moves, cool, attempts=2, ask="let the motors cool")

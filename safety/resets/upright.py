@@ -26,6 +26,10 @@ class Stillness:
     base_rad_s: float = 0.3
 
 
+# 12 velocity units of a servo's register, and what turns by less than 0.3 rad in a second.
+STILL = Stillness(joints_rad_s=0.3, base_rad_s=0.3)
+
+
 def up_in_base(state: RobotState) -> FloatArray:
     """Return the world's vertical in the base's frame, a unit vector. Shape (3,).
 
