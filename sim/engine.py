@@ -18,7 +18,7 @@ import pybullet_data
 
 from robot.errors import UsageError
 from robot.types import BodyMotion
-from sim.ground import Ground, lay_ground
+from sim.ground import Ground, keep_ground_below, lay_ground
 
 # Standard gravity, m/s^2 (ISO 80000-3).
 GRAVITY_M_S2 = 9.80665
@@ -112,9 +112,10 @@ def silent_stdout() -> Iterator[None]:
 
 
 def body_motion(client: int, body: int) -> BodyMotion:
-    """Return where a body's base is and how it moves, exact and of now."""
+    """Return where a body's base is and how it moves, exact and of now; the ground stays below it, however far it walks."""
     position, quaternion = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
     linear, angular = pybullet.getBaseVelocity(body, physicsClientId=client)
+    keep_ground_below(client, position)
     return BodyMotion(position, quaternion, linear, angular)
 
 

@@ -11,6 +11,11 @@ from sim.config import BlocksGround, FlatGround, SlopeGround, StepsGround
 
 # Half-size of the flat place at the origin on which every episode starts, m: the robot's feet span +-0.25 m.
 _START_HALF_M = 0.5
+# The plane of bullet3's plane.urdf ends 100 m from its centre. A robot that has come this far from the origin has it moved below itself, in
+# whole steps that keep the checkerboard where it was, m.
+_FAR_M, _STEP_M = 40.0, 50.0
+# The first body of a world.
+_PLANE = 0
 # Boxes reach this far below the plane, so that no face coincides with it, m.
 _DEPTH_M = 0.1
 # Two greys, so that steps can be told apart in a video. RGBA.
@@ -32,6 +37,23 @@ def lay_ground(client: int, ground: Ground) -> None:
         _lay_blocks(client, ground)
     elif isinstance(ground, StepsGround):
         _lay_steps(client, ground)
+
+
+def keep_ground_below(client: int, position_world_m: tuple[float, float, float]) -> None:
+    """Move the plane on, within itself, under a robot that has walked far: it has no edge to fall from. `restoreState` puts it back.
+
+    Args:
+        client: Number of the physics client.
+        position_world_m: Of the robot's base.
+    """
+    if abs(position_world_m[0]) < _FAR_M and abs(position_world_m[1]) < _FAR_M:
+        return
+    present, (x, y, z, w) = pybullet.getBasePositionAndOrientation(_PLANE, physicsClientId=client)
+    along, aside, _ = pybullet.rotateVector((-x, -y, -z, w), position_world_m, physicsClientId=client)
+    below = (_STEP_M * round(along / _STEP_M), _STEP_M * round(aside / _STEP_M), 0.0)
+    centre = pybullet.rotateVector((x, y, z, w), below, physicsClientId=client)
+    if math.dist(present, centre) > 0.5 * _STEP_M:
+        pybullet.resetBasePositionAndOrientation(_PLANE, centre, (x, y, z, w), physicsClientId=client)
 
 
 def _lay_blocks(client: int, ground: BlocksGround) -> None:

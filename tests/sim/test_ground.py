@@ -10,7 +10,7 @@ import pytest
 
 from sim import BlocksGround, FlatGround, GroundConfig, MinitaurConfig, SlopeGround, StepsGround, simulate_minitaur
 from sim.world import World
-from tests.sim.gaits import hold, legs
+from tests.sim.gaits import hold, legs, trot
 
 GROUNDS = [FlatGround(), SlopeGround(angle_rad=0.2), SlopeGround(angle_rad=-0.2), BlocksGround(height_max_m=0.05), StepsGround()]
 
@@ -36,6 +36,51 @@ def test_the_robot_stands_on_every_ground(ground: GroundConfig) -> None:
     # Uphill is +x for a positive slope: there the base's x axis points upwards.
     assert rotation[2, 0] == pytest.approx(math.sin(slope), abs=0.1)
     assert np.abs(state.tracked_base.velocity_world_m_s).max() < 0.03
+
+
+@pytest.mark.parametrize("ground", GROUNDS[:3], ids=["flat", "up", "down"])
+def test_the_plane_has_no_edge(ground: GroundConfig) -> None:
+    simulation = simulate_minitaur(MinitaurConfig(ground=ground), 100.0)
+    robot, client, body = simulation.robot, simulation.robot.world.client, simulation.robot.world.body
+    robot.reset(np.random.default_rng(1))
+    slope = math.tan(ground.angle_rad) if isinstance(ground, SlopeGround) else 0.0
+
+    def height_above_ground_m() -> float:
+        tracked = robot.read().tracked_base
+        assert tracked is not None
+        return float(tracked.position_world_m[2] - slope * tracked.position_world_m[0])
+
+    hold(simulation, legs(2.0, 0.0), 1.0)
+    before_m = height_above_ground_m()
+    # Carried on by hand: to 600 m from where it began, three times the plane's half.
+    for _ in range(20):
+        (x, y, z), orientation = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
+        pybullet.resetBasePositionAndOrientation(body, (x + 30.0, y - 10.0, z + 30.0 * slope), orientation, physicsClientId=client)
+        hold(simulation, legs(2.0, 0.0), 0.3)
+        assert height_above_ground_m() == pytest.approx(before_m, abs=0.02)
+    robot.reset(np.random.default_rng(1))
+    hold(simulation, legs(2.0, 0.0), 1.0)
+    assert height_above_ground_m() == pytest.approx(before_m, abs=1e-6)
+    robot.close()
+
+
+def test_a_trot_goes_on_while_the_plane_moves() -> None:
+    simulation = simulate_minitaur(MinitaurConfig(), 100.0)
+    robot, client, body = simulation.robot, simulation.robot.world.client, simulation.robot.world.body
+    robot.reset(np.random.default_rng(1))
+    (_, _, z), orientation = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
+    pybullet.resetBasePositionAndOrientation(body, (39.8, 0.0, z), orientation, physicsClientId=client)
+    heights = []
+    for _ in range(400):
+        robot.write(trot(simulation.clock.now_s()))
+        simulation.clock.wait()
+        tracked = robot.read().tracked_base
+        assert tracked is not None
+        heights.append(tracked.position_world_m[2])
+    assert tracked.position_world_m[0] > 40.5
+    assert min(heights[50:]) > 0.12
+    assert np.abs(np.diff(heights[50:])).max() < 0.01
+    robot.close()
 
 
 def test_blocks_follow_from_their_seed_lie_within_their_height_and_leave_the_start_flat() -> None:
