@@ -226,8 +226,9 @@ class GuardedRobot:
             self.arm()
         if outside := standing_complaints(self._robot.read().joints, self._wide, self.joint_names):
             raise HeldError(f"the robot is in {self.mode.name} and stays there: {'; '.join(outside)}", self.fault)
-        # What was seen before belongs to before: after a teleport every encoder has jumped.
-        self._monitor, self._rejections, self._written_s = MonitorMemory(), Rejections(), None
+        # What was seen before belongs to before: after a teleport every encoder has jumped. Heat stays.
+        self._monitor = MonitorMemory(heating_a2=self._monitor.heating_a2)
+        self._rejections, self._written_s = Rejections(), None
         self._look(Ask.RELEASE | Ask.REST)
         if self.mode is not Mode.ARMED_HOLD:
             raise self._held()
@@ -295,7 +296,7 @@ class GuardedRobot:
         if command is None or not mode.moves:
             sent, memory, reasons = brake(memory, self._wide, h)
             return sent, memory, reasons | (Reason.HOLD if mode in STOPPED else Reason.NONE)
-        memory = memory._replace(derating=derating(state.joints, self.config, self._limits))
+        memory = memory._replace(derating=derating(state.joints, self._monitor, self.config, self._limits))
         ramp = 1 if mode is Mode.RESETTING else self._ramp_ticks
         return filter_command(command.position_rad, memory, self._limits, h, ramp)
 

@@ -77,8 +77,9 @@ class GuardConfig(BaseModel):
     )
     tracking_time_s: float = Field(default=0.1, gt=0.0, le=5.0)
     current_max_a: PositivePerJoint | None = Field(
-        default=None, description="Above it a joint is slowed, to a standstill at 1.5 times; null: not watched."
+        default=None, description="Root mean square from which a joint is slowed, to a standstill at 1.5 times; null: not watched."
     )
+    current_time_s: float = Field(default=2.0, gt=0.0, le=60.0, description="Time constant of that mean.")
     temperature_derate_c: float = Field(default=55.0, ge=20.0, le=100.0, description="From here on motors are slowed.")
     temperature_max_c: float = Field(default=70.0, ge=20.0, le=100.0, description="Here the robot settles and torque goes off.")
     temperature_arm_c: float = Field(default=50.0, ge=20.0, le=100.0, description="Hotter motors are not armed.")

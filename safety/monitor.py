@@ -20,7 +20,7 @@ _JUMP_RAD = math.pi
 _STUCK_S, _STUCK_RAD = 0.1, 0.06
 # A motor that starts draws the supply down for some tenths of a second.
 _BATTERY_S = 1.0
-# Current beyond the limit slows a joint, to a standstill at this multiple: stall currents pass for less than the heat of a second counts.
+# Current beyond the limit slows a joint, to a standstill at this multiple: heat grows with its square, to 2.25 times that of the limit.
 _CURRENT_STANDSTILL = 1.5
 
 
@@ -37,6 +37,7 @@ class MonitorMemory(NamedTuple):
         still_s: How long each encoder has shown one value in new measurements.
         lowest_rad: Lowest target since.
         highest_rad: Highest target since; a target that trembles goes nowhere.
+        heating_a2: Mean square of each motor's current, A^2, with newer ones counting more.
         low_s: How long the supply has been too low.
         frame_stamp_s: Of the newest camera frame.
         frame_hash: Of its content.
@@ -49,6 +50,7 @@ class MonitorMemory(NamedTuple):
     still_s: FloatArray = _NOTHING
     lowest_rad: FloatArray = _NOTHING
     highest_rad: FloatArray = _NOTHING
+    heating_a2: FloatArray = _NOTHING
     low_s: float = 0.0
     frame_stamp_s: float = -math.inf
     frame_hash: int = 0
@@ -77,6 +79,8 @@ def watch(
         memory = _begun(memory, joints, applied_rad)
     causes, memory = _encoders(joints, applied_rad, memory, limits, config, h)
     causes |= _motors(joints, config)
+    if joints.current_a is not None:
+        memory = memory._replace(heating_a2=_heating(joints.current_a, memory.heating_a2, config.current_time_s, h))
     causes |= _body(state, mode, config)
     causes |= _camera_age(state, config)
     low_s = memory.low_s + h if _empty(state, config) else 0.0
@@ -98,7 +102,15 @@ def _begun(memory: MonitorMemory, joints: JointState, applied_rad: FloatArray) -
         still_s=zeros,
         lowest_rad=applied_rad,
         highest_rad=applied_rad,
+        # What was hot before a pause is hot after it.
+        heating_a2=memory.heating_a2 if len(memory.heating_a2) else zeros,
     )
+
+
+def _heating(current_a: FloatArray, heating_a2: FloatArray, time_s: float, h: float) -> FloatArray:
+    """Return the mean square of the current, weighted by an exponential of `time_s`; what is no number heats nothing."""
+    change = current_a * current_a - heating_a2
+    return heating_a2 - math.expm1(-h / time_s) * np.where(np.isfinite(change), change, 0.0)
 
 
 def _encoders(
@@ -172,18 +184,17 @@ def _empty(state: RobotState, config: GuardConfig) -> bool:
     return state.voltage_v is not None and config.voltage_min_v is not None and state.voltage_v < config.voltage_min_v
 
 
-def derating(joints: JointState, config: GuardConfig, limits: Limits) -> FloatArray:
+def derating(joints: JointState, memory: MonitorMemory, config: GuardConfig, limits: Limits) -> FloatArray:
     """Return the share of its speed that each joint may use, shape (n,): all of it while cool, none at the greatest heat or current.
 
-    100% below `temperature_derate_c`, linear to 0 at `temperature_max_c`; the same from `current_max_a` to 1.5 times it.
+    100% below `temperature_derate_c`, linear to 0 at `temperature_max_c`; the same for the root mean square of the current, from
+    `current_max_a` to 1.5 times it.
     """
     share = np.ones_like(joints.position_rad)
     if joints.temperature_c is not None:
         heat = (config.temperature_max_c - joints.temperature_c) / (config.temperature_max_c - config.temperature_derate_c)
         share = np.fmin(share, heat)
-    if joints.current_a is not None:
+    if config.current_max_a is not None and len(memory.heating_a2):
         top = _CURRENT_STANDSTILL * limits.current_max_a
-        # Where no current is watched, the limit is infinite and the share not a number.
-        with np.errstate(invalid="ignore"):
-            share = np.fmin(share, (top - np.abs(joints.current_a)) / (top - limits.current_max_a))
+        share = np.fmin(share, (top - np.sqrt(memory.heating_a2)) / (top - limits.current_max_a))
     return np.fmax(share, 0.0)

@@ -111,6 +111,20 @@ def test_whatever_is_asked_the_robot_gets_finite_targets_inside_the_box_one_step
         previous = applied
 
 
+def test_a_joint_that_carried_too_much_stays_slow_for_the_next_drive_too():
+    rig = Rig(GuardConfig(**BOX, velocity_max_rad_s=2.0, acceleration_max_rad_s2=50.0, current_max_a=1.0))
+    rig.robot.joints = {"current_a": frozen_array([0.0, 4.0, 0.0])}
+    rig.tick((0.0, 0.0, 0.0), 400)
+    rig.robot.joints = {"current_a": frozen_array([0.0, 0.0, 0.0])}
+    rig.guard.stop()
+    rig.tick()
+    rig.guard.engage()
+    applied = rig.tick((0.4, 0.4, 0.4), 20)
+    assert Reason.DERATED in applied.reasons
+    assert applied.position_rad[1] == pytest.approx(0.0, abs=1e-9)
+    assert applied.position_rad[0] > 0.1
+
+
 def test_three_bad_commands_in_a_row_hold_until_the_robot_is_engaged_again():
     rig = Rig()
     masks = [rig.tick(BAD.position_rad).reasons for _ in range(3)]

@@ -153,16 +153,56 @@ def test_a_picture_that_is_old_or_does_not_change_is_named():
 
 @given(st.floats(0.0, 100.0), st.floats(-5.0, 5.0))
 def test_heat_and_current_leave_the_lesser_share(heat_c, current_a):
-    share = derating(joints(temperature_c=frozen_array([heat_c, np.nan]), current_a=frozen_array([0.0, current_a])), CONFIG, LIMITS)
+    memory = MonitorMemory(heating_a2=np.array([0.0, current_a * current_a]))
+    share = derating(joints(temperature_c=frozen_array([heat_c, np.nan])), memory, CONFIG, LIMITS)
     np.testing.assert_allclose(share[0], min(1.0, max(0.0, (70.0 - heat_c) / 15.0)))
     np.testing.assert_allclose(share[1], min(1.0, max(0.0, (3.0 - abs(current_a)) / 1.0)))
 
 
 def test_a_robot_that_measures_neither_is_not_slowed():
-    np.testing.assert_array_equal(derating(joints(), CONFIG, LIMITS), np.ones(2))
+    np.testing.assert_array_equal(derating(joints(), MonitorMemory(), CONFIG, LIMITS), np.ones(2))
     unwatched = CONFIG.model_copy(update={"current_max_a": None})
-    hot = joints(current_a=frozen_array([50.0, 50.0]))
-    np.testing.assert_array_equal(derating(hot, unwatched, unwatched.limits(("a", "b"))), np.ones(2))
+    hot = MonitorMemory(heating_a2=np.array([50.0, 50.0]))
+    np.testing.assert_array_equal(derating(joints(), hot, unwatched, unwatched.limits(("a", "b"))), np.ones(2))
+
+
+def drawing(currents: object, time_s: float = 2.0) -> MonitorMemory:
+    """What is remembered of a robot whose motors have drawn these currents, one row a tick."""
+    memory = MonitorMemory()
+    for tick, current in enumerate(currents):
+        state = RobotState(replace(joints(current_a=frozen_array(current)), stamp_s=tick * H))
+        memory = watch(state, ZERO, Mode.ACTIVE, memory, CONFIG.model_copy(update={"current_time_s": time_s}), LIMITS, H)[1]
+    return memory
+
+
+@given(st.floats(-5.0, 5.0), st.floats(0.1, 10.0), st.integers(1, 300))
+def test_a_steady_current_heats_as_an_exponential_does(current_a, time_s, ticks):
+    heating = drawing([(current_a, 0.0)] * ticks, time_s).heating_a2
+    np.testing.assert_allclose(heating, [current_a**2 * (1.0 - np.exp(-ticks * H / time_s)), 0.0], rtol=1e-9, atol=1e-12)
+
+
+@given(st.lists(st.tuples(st.floats(-3.0, 3.0), st.floats(-3.0, 3.0)), min_size=1, max_size=50))
+def test_the_mean_is_between_nothing_and_the_greatest_current(currents):
+    heating = drawing(currents).heating_a2
+    assert (heating >= 0.0).all()
+    assert (heating <= np.square(currents).max(axis=0) + 1e-12).all()
+
+
+def test_a_peak_slows_no_joint_and_a_load_that_stays_does():
+    assert derating(joints(), drawing([(4.0, 0.0)] * 10), CONFIG, LIMITS).min() == 1.0
+    assert derating(joints(), drawing([(4.0, 0.0)] * 400), CONFIG, LIMITS)[0] == 0.0
+
+
+def test_a_current_that_is_no_number_heats_nothing():
+    before = drawing([(1.0, 1.0)] * 10)
+    state = RobotState(joints(current_a=frozen_array([np.nan, np.inf])))
+    after = watch(state, ZERO, Mode.ACTIVE, before, CONFIG, LIMITS, H)[1]
+    np.testing.assert_array_equal(after.heating_a2, before.heating_a2)
+
+
+def test_heat_outlasts_a_pause():
+    hot = MonitorMemory(heating_a2=np.array([9.0, 4.0]))
+    np.testing.assert_array_equal(watch(RobotState(joints()), ZERO, Mode.ACTIVE, hot, CONFIG, LIMITS, H)[1].heating_a2, [9.0, 4.0])
 
 
 # A power of two: sums of it are exact.
@@ -176,14 +216,14 @@ def looked(state: RobotState, memory: MonitorMemory, h: float = TICK_S, **change
 
 def remembering(applied_rad: object = ZERO, **more: object) -> MonitorMemory:
     """A robot that was watched before: still, and where it was sent; what comes now is measured anew."""
-    begun = MonitorMemory(ZERO, np.full(2, -np.inf), np.zeros(2), np.zeros(2), applied_rad, applied_rad)
+    begun = MonitorMemory(ZERO, np.full(2, -np.inf), np.zeros(2), np.zeros(2), applied_rad, applied_rad, np.zeros(2))
     return begun._replace(**more)
 
 
 def test_nothing_is_remembered_at_first():
     memory = MonitorMemory()
-    assert all(len(row) == 0 for row in memory[:6])
-    assert memory[6:] == (0.0, -np.inf, 0, 0.0)
+    assert all(len(row) == 0 for row in memory[:7])
+    assert memory[7:] == (0.0, -np.inf, 0, 0.0)
 
 
 def test_a_robot_of_one_joint_is_watched_from_its_first_tick():
@@ -330,5 +370,6 @@ def test_all_that_is_wrong_is_named_at_once():
 
 def test_a_current_between_its_limit_and_a_half_more_leaves_the_share_of_that_half():
     config = CONFIG.model_copy(update={"current_max_a": {"a": 4.0, "b": 0.5}})
-    share = derating(joints(current_a=frozen_array([-5.0, 0.6])), config, config.limits(("a", "b")))
+    memory = MonitorMemory(heating_a2=np.array([25.0, 0.36]))
+    share = derating(joints(), memory, config, config.limits(("a", "b")))
     np.testing.assert_allclose(share, [0.5, 0.6])
