@@ -29,6 +29,11 @@ class VerbParser(argparse.ArgumentParser):
         """Raise UsageError in place of printing the usage and ending the program."""
         raise UsageError(f"{message}: see {self.prog} --help")
 
+    @property
+    def flags(self) -> list[str]:
+        """The verb's own long options."""
+        return [name for name in self._option_string_actions if name.startswith("--")]
+
     def read(self, argv: Sequence[str]) -> argparse.Namespace:
         """Read all arguments; `--help` ends the program (SystemExit 0).
 
@@ -64,7 +69,7 @@ class VerbParser(argparse.ArgumentParser):
         # Needed for an error alone: `fetlock stop` must not wait for what reads configurations.
         from fetlock.flags import nearest
 
-        close = nearest(word.partition("=")[0], [name for name in self._option_string_actions if name.startswith("--")])
+        close = nearest(word.partition("=")[0], self.flags)
         return f"unknown option {word}" + (f", the nearest is {close}" if close else "")
 
     def _help_if_asked(self, argv: Sequence[str], more: str) -> None:

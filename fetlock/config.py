@@ -105,7 +105,7 @@ def _require_multiple(fast: str, fast_hz: float, slow: str, slow_hz: float) -> N
         raise ValueError(f"{fast} {fast_hz:g} must be a whole multiple of {slow} {slow_hz:g}: use {choices}")
 
 
-def load_config(argv: Sequence[str], prog: str = "fetlock", default: Path = DEFAULT_CONFIG) -> RunConfig:
+def load_config(argv: Sequence[str], prog: str = "fetlock", default: Path = DEFAULT_CONFIG, others: Sequence[str] = ()) -> RunConfig:
     """Read `--config FILE`, or `default`, and let the remaining flags override its values.
 
     `--help` prints all keys and ends the program (SystemExit 0).
@@ -114,6 +114,7 @@ def load_config(argv: Sequence[str], prog: str = "fetlock", default: Path = DEFA
         argv: Arguments that are the configuration's alone.
         prog: Program and verb for the help text.
         default: File that is read when no `--config` is given.
+        others: Options that the verb itself has read: a misspelt one may be meant.
 
     Raises:
         UsageError: One line that names the file or flag, the key, the value, the bound and the nearest valid key.
@@ -123,7 +124,7 @@ def load_config(argv: Sequence[str], prog: str = "fetlock", default: Path = DEFA
         sys.stdout.write(f"usage: {prog} [--config FILE] [--KEY VALUE ...]\n\n{key_help(default)}")
         raise SystemExit(0)
     path = _take_path(words) or default
-    flags = read_flags(words, RunConfig)
+    flags = read_flags(words, RunConfig, others)
     return _validated(document.read(path), str(path), flags)
 
 

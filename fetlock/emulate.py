@@ -61,7 +61,9 @@ def run(argv: list[str]) -> int:
         raise UsageError(f"--bus-hz {options.bus_hz}: give 1 to 1000")
     if options.config is not None:
         bus = emulated_bus(
-            load_config(["--config", options.config, *rest], prog=parser.prog), link=options.link, transcript=options.transcript
+            load_config(["--config", options.config, *rest], prog=parser.prog, others=parser.flags),
+            link=options.link,
+            transcript=options.transcript,
         )
     else:
         bus = _plain_bus(options)

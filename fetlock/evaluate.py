@@ -79,7 +79,7 @@ def run(argv: list[str]) -> int:
         raise UsageError(f"--episodes {options.episodes}: at least 1")
     if options.seed < 0:
         raise UsageError(f"--seed {options.seed}: at least 0")
-    config = load_config(rest, prog=parser.prog, default=default_config_of(options.policy))
+    config = load_config(rest, prog=parser.prog, others=parser.flags, default=default_config_of(options.policy))
     report = evaluate(options.policy, config, episodes=options.episodes, first_seed=options.seed, video=options.video)
     if options.json:
         sys.stdout.write(json.dumps(asdict(report)) + "\n")

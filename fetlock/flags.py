@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, JsonValue
@@ -108,8 +108,13 @@ def nearest(word: str, choices: list[str]) -> str | None:
     return tails[close[0]] if close else None
 
 
-def read_flags(argv: list[str], model: type[BaseModel]) -> list[Flag]:
+def read_flags(argv: list[str], model: type[BaseModel], others: Sequence[str] = ()) -> list[Flag]:
     """Read `--key value` and `--key=value`; a list takes several values, a boolean may have none.
+
+    Args:
+        argv: Words of the command line.
+        model: What they set.
+        others: Options that somebody else has read: a misspelt one may be meant.
 
     Raises:
         UsageError: If a word is no flag, no key, given twice or lacks its value: with the nearest flag.
@@ -122,7 +127,7 @@ def read_flags(argv: list[str], model: type[BaseModel]) -> list[Flag]:
         name, equals, attached = word.partition("=")
         leaf = known.get("--" + name[2:].replace("_", "-")) if name.startswith("--") else None
         if leaf is None:
-            raise UsageError(_unknown(name, list(known)))
+            raise UsageError(_unknown(name, [*known, *others]))
         if any(flag.path == leaf.path for flag in flags):
             raise UsageError(f"{leaf.flag} was given twice: give it once")
         values = [attached] if equals else _take(leaf, words)

@@ -72,7 +72,7 @@ def require_able(robot: AnyRobotConfig, config: GuardConfig, joint_names: Sequen
         fastest = float(config.limits(joint_names).velocity_max_rad_s.max())
         if fastest > _STOCK_NO_LOAD_RAD_S:
             raise UsageError(
-                f"{where}: guard.velocity_max_rad_s {fastest:g} is more than the motors turn, {_STOCK_NO_LOAD_RAD_S:.0f} rad/s: lower it"
+                f"{where}: guard.velocity_max_rad_s {fastest:g} is more than the motors turn, {_STOCK_NO_LOAD_RAD_S:.1f} rad/s: lower it"
             )
         return
     complaints = capability(description).complaints(config, joint_names)

@@ -133,7 +133,7 @@ def run(argv: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if options.name is None:
         raise UsageError("the motion process needs a --name: clients find it by that")
-    config = load_config(rest, prog="fetlock motion")
+    config = load_config(rest, prog=parser.prog, others=parser.flags)
     serve(
         lambda: make_machine(config),
         options.name,

@@ -63,7 +63,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options, rest = parser.read_before_config(argv)
     path = options.log if options.log.is_file() else _find(options.log, options.collector, options.episode)
-    config = load_config(rest, prog=parser.prog, default=default_config_of(path))
+    config = load_config(rest, prog=parser.prog, others=parser.flags, default=default_config_of(path))
     comparison = replay(path, config, video=options.video)
     sys.stdout.write(json.dumps(asdict(comparison)) + "\n" if options.json else _sentence(comparison))
     return 0

@@ -62,7 +62,7 @@ def run(argv: list[str]) -> int:
     options, rest = parser.read_before_config(argv)
     if options.seed < 0:
         raise UsageError(f"--seed {options.seed}: at least 0")
-    config = load_config(rest, prog=parser.prog)
+    config = load_config(rest, prog=parser.prog, others=parser.flags)
     steps = routine(config)
     with _staged(config, np.random.default_rng(options.seed), fallen=options.fallen) as stage:
         report = _perform(stage, steps, options.video, config.bus_hz)

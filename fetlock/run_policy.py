@@ -96,7 +96,7 @@ def run(argv: list[str]) -> int:
         raise UsageError(f"--seconds {options.seconds}: give 0.1 to 86400")
     if options.seed < 0:
         raise UsageError(f"--seed {options.seed}: at least 0")
-    config = load_config(rest, prog=parser.prog, default=default_config_of(options.policy))
+    config = load_config(rest, prog=parser.prog, others=parser.flags, default=default_config_of(options.policy))
     if options.realtime or isinstance(config.robot, HardwareConfig):
         report = run_realtime(options.policy, config, options.seconds, options.seed, scheduler=options.scheduler, cut=options.cut_on_exit)
     else:

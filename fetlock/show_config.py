@@ -12,5 +12,5 @@ def run(argv: list[str]) -> int:
     """Print the resolved configuration as YAML, which `--config` reads again; see `fetlock config --help`."""
     parser = VerbParser("config", "Print the resolved configuration: the file's values, flags applied, defaults filled in.")
     _, rest = parser.read_before_config(argv)
-    sys.stdout.write(config_yaml(load_config(rest, prog=parser.prog)))
+    sys.stdout.write(config_yaml(load_config(rest, prog=parser.prog, others=parser.flags)))
     return 0

@@ -49,7 +49,7 @@ def run(argv: list[str]) -> int:
     path = options.runs_dir / (options.name or f"minitaur-walk-{wall_datetime():%Y%m%d-%H%M%S}")
     if options.resume and not rest and (path / "config.yaml").is_file():
         rest = ["--config", str(path / "config.yaml")]
-    config = load_config(rest, prog="fetlock train")
+    config = load_config(rest, prog=parser.prog, others=parser.flags)
     text = config_yaml(config)
     opened = RunFolder.resume(path, text) if options.resume else RunFolder.create(path, text)
     with opened as folder:

@@ -119,7 +119,7 @@ def test_flags_override_the_file_and_may_choose_another_ground() -> None:
         (["--robot.ground.kind", "slope"], ["fall_height_m", "slope", "--task.fall-height-m null"]),
         (["--guard.position-min-rad", "5"], ["guard", "5.0", "3.1"]),
         (["--guard.velocity-max-rad-s", "0"], ["guard.velocity_max_rad_s", "positive", "0.0"]),
-        (["--guard.velocity-max-rad-s", "200"], ["guard.velocity_max_rad_s 200", "168 rad/s"]),
+        (["--guard.velocity-max-rad-s", "200"], ["guard.velocity_max_rad_s 200", "167.7 rad/s"]),
         (["--guard.braking-rad-s2", "10000"], ["braking_rad_s2 10000", "acceleration_max_rad_s2 9000"]),
         (["--guard.position-min-rad", "{motor_front_left_left: 1}"], ["guard.position_min_rad", "motor_front_left_right", "every joint"]),
         ([*KITTY, "--guard.velocity-max-rad-s", "9"], ["guard", "front_right_abduction", "velocity_max_rad_s 9", "motor's own 8.06"]),

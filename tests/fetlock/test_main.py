@@ -68,6 +68,8 @@ def test_an_unknown_verb_names_the_nearest() -> None:
         (("replay", "/nowhere"), 2, "/nowhere"),
         (("plot", "/nowhere"), 2, "/nowhere holds no run"),
         (("plot", "/nowhere", "--outt", "x"), 2, "nearest is --out"),
+        (("reset", "--falen"), 2, "nearest is --fallen"),
+        (("train", "--nmae", "x"), 2, "nearest is --name"),
         (("doctor", "stray"), 2, "'stray'"),
     ],
 )
