@@ -50,6 +50,7 @@ def test_what_must_be_finite_is_so_for_every_joint(name):
         ("tilt_max_rad", 5e-324, math.pi),
         ("voltage_min_v", 5e-324, math.inf),
         ("sensor_age_max_s", 5e-324, 10.0),
+        ("current_time_s", 5e-324, 60.0),
         ("camera_age_max_s", 5e-324, math.inf),
         ("camera_frozen_s", 5e-324, math.inf),
     ],
@@ -78,8 +79,9 @@ def test_temperatures_rise_and_have_bounds():
 def test_what_nobody_sets_is_what_the_manual_says():
     made = config()
     assert (made.temperature_arm_c, made.temperature_derate_c, made.temperature_max_c) == (50.0, 55.0, 70.0)
-    assert (made.tracking_time_s, made.sensor_age_max_s, made.interpolate, made.coupled) == (0.1, 0.2, True, ())
-    absent = set(GuardConfig.model_fields) - set(BASE) - {"tracking_time_s", "sensor_age_max_s", "interpolate", "coupled"}
+    given = ("tracking_time_s", "current_time_s", "sensor_age_max_s", "interpolate", "coupled")
+    assert tuple(getattr(made, name) for name in given) == (0.1, 2.0, 0.2, True, ())
+    absent = set(GuardConfig.model_fields) - set(BASE) - set(given)
     assert {name for name in absent if getattr(made, name) is not None} == {f"temperature_{name}_c" for name in ("arm", "derate", "max")}
 
 
