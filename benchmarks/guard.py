@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from pydantic import JsonValue
 
+from benchmarks.guarded_plant import ROBOTS, H, make_guard
 from benchmarks.report import Report
-from benchmarks.soak import ROBOTS, make_guard
 from fetlock.guarding import read_limits
 from robot.clock import monotonic_s
 from robot.errors import UsageError
@@ -19,7 +19,6 @@ from robot.types import Command, frozen_array
 from safety import GuardConfig
 from safety.filters import filter_command, seeded
 
-_H = 0.01
 _WARM = 500
 # At 12 joints, 99.9% of the ticks.
 _TARGET_US = 200.0
@@ -75,7 +74,7 @@ def _chain(robot: str, seed: int) -> Callable[[], None]:
 
     def tick() -> None:
         nonlocal memory, count
-        _, memory, _ = filter_command(commands[count // 4 % len(commands)], memory, limits, _H, 4)
+        _, memory, _ = filter_command(commands[count // 4 % len(commands)], memory, limits, H, 4)
         count += 1
 
     return tick

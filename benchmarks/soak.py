@@ -8,8 +8,7 @@ and are reported apart: no guard can promise them.
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,71 +16,21 @@ from functools import partial
 import numpy as np
 from pydantic import JsonValue
 
+from benchmarks.attacks import SOURCES
+from benchmarks.guarded_plant import RAMP, ROBOTS, H, make_guard
 from benchmarks.report import Report
-from fetlock.guarding import capability, read_limits
 from robot.clock import monotonic_s
-from robot.description import load_description
 from robot.dynamixel.units import POSITION_RAD
 from robot.errors import UsageError
-from robot.types import Command, FloatArray, JointState, RobotState, frozen_array
-from safety import GuardConfig, GuardedRobot, Mode, Reason
+from robot.types import Command, FloatArray, frozen_array
+from safety import Mode, Reason
 from safety.limits import Limits
-from sim import MinitaurConfig, joint_names
 
-_H = 0.01
 _CHUNK = 10_000
 # Bus ticks that one source of actions drives, and then those of slow commands that must come through.
 _BURST, _SETTLE, _PROBE = 4000, 100, 20
-# Natural frequency and damping of a position servo's loop on a light leg, rad/s: it overshoots by a tenth.
-_NATURAL_RAD_S, _DAMPING = 60.0, 0.6
-# Its free motion over a tick, exactly: from x'' = -w^2 x - 2 d w x', with the damped frequency w sqrt(1 - d^2).
-_DAMPED = _NATURAL_RAD_S * math.sqrt(1.0 - _DAMPING**2)
-_DECAY, _ANGLE = math.exp(-_DAMPING * _NATURAL_RAD_S * _H), _DAMPED * _H
-_SKEW = _DAMPING * _NATURAL_RAD_S / _DAMPED * math.sin(_ANGLE)
-_FREE = _DECAY * np.array(
-    [[math.cos(_ANGLE) + _SKEW, math.sin(_ANGLE) / _DAMPED], [-(_NATURAL_RAD_S**2) / _DAMPED * math.sin(_ANGLE), math.cos(_ANGLE) - _SKEW]]
-)
-# Bus ticks of a policy tick.
-_RAMP = 4
-ROBOTS = ("minitaur", "kitty", "claw")
 # Far above the rounding of sums, far below a pulse.
 _SLACK = 1e-6
-
-
-class Plant:
-    """Implements Robot: joints that follow their targets as a servo does, and never stop at a limit."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.joint_names = names
-        self.time_s = 0.0
-        self.position = np.zeros(len(names))
-        self.velocity = np.zeros(len(names))
-        self._target = self.position
-
-    def read(self) -> RobotState:
-        position, velocity = frozen_array(self.position), frozen_array(self.velocity)
-        return RobotState(JointState(self.time_s, position, velocity, frozen_array(np.zeros(len(self.joint_names)))))
-
-    def write(self, command: Command) -> Command:
-        self._target = command.position_rad
-        return command
-
-    def stop(self) -> None:
-        self._target = self.position
-
-    def close(self) -> None:
-        """Hold nothing."""
-
-    def now_s(self) -> float:
-        """Return its time, s."""
-        return self.time_s
-
-    def wait(self) -> None:
-        """Let a bus tick pass."""
-        self.time_s += _H
-        off, speed = self.position - self._target, self.velocity
-        self.position = self._target + _FREE[0, 0] * off + _FREE[0, 1] * speed
-        self.velocity = _FREE[1, 0] * off + _FREE[1, 1] * speed
 
 
 @dataclass
@@ -107,51 +56,6 @@ class Tally:
     def violations(self) -> int:
         """Of all kinds."""
         return self.position + self.velocity + self.acceleration + self.not_finite + self.probes_lost
-
-
-Source = Callable[[np.random.Generator, Limits, FloatArray], FloatArray]
-
-
-def _uniform(rng: np.random.Generator, limits: Limits, _: FloatArray) -> FloatArray:
-    return rng.uniform(limits.position_min_rad, limits.position_max_rad)
-
-
-def _wide(rng: np.random.Generator, limits: Limits, _: FloatArray) -> FloatArray:
-    return rng.normal(0.0, 10.0 ** rng.uniform(-3.0, 6.0), len(limits.position_min_rad))
-
-
-def _bang(rng: np.random.Generator, limits: Limits, _: FloatArray) -> FloatArray:
-    return np.where(rng.random(len(limits.position_min_rad)) < 0.5, limits.position_min_rad, limits.position_max_rad)
-
-
-def _edge(rng: np.random.Generator, limits: Limits, _: FloatArray) -> FloatArray:
-    return _bang(rng, limits, _) + rng.normal(0.0, 1e-3, len(limits.position_min_rad))
-
-
-def _opposite(rng: np.random.Generator, limits: Limits, now: FloatArray) -> FloatArray:
-    """Away from where the robot is, as far as it goes."""
-    middle = 0.5 * (limits.position_min_rad + limits.position_max_rad)
-    far: FloatArray = np.where(now > middle, limits.position_min_rad, limits.position_max_rad)
-    return far * (1.0 + rng.normal(0.0, 1e-6))
-
-
-def _shiver(rng: np.random.Generator, limits: Limits, now: FloatArray) -> FloatArray:
-    """Just beyond what velocity and acceleration allow."""
-    step: FloatArray = limits.velocity_max_rad_s * (_H * rng.choice((-1.0, 1.0), len(now)) * rng.uniform(0.9, 1.1))
-    return now + step
-
-
-def _spoilt(rng: np.random.Generator, limits: Limits, now: FloatArray) -> FloatArray:
-    """Any bits: denormals, infinities, numbers that are none."""
-    if rng.random() < 0.5:
-        return _uniform(rng, limits, now)
-    values = rng.integers(0, 2**64, len(now), dtype=np.uint64).view(np.float64)
-    # One pattern in two thousand is no number: too few to meet three in a row.
-    values[int(rng.integers(len(now)))] = rng.choice((np.nan, np.inf, -np.inf, 5e-324, 1.7e308))
-    return values
-
-
-_SOURCES: tuple[Source, ...] = (_uniform, _wide, _bang, _edge, _opposite, _shiver, _spoilt)
 
 
 def main(argv: Sequence[str]) -> Report:
@@ -205,29 +109,6 @@ def _row(parts: list[Tally]) -> dict[str, JsonValue]:
     }
 
 
-def make_guard(robot: str) -> tuple[GuardedRobot, Plant, Limits]:
-    """Return the guard of a robot with its limits, its plant in the middle of the box, and the limits of a policy."""
-    config = GuardConfig.model_validate(read_limits(robot))
-    # The plant is no servo of this robot: how far it lags says nothing.
-    config = config.model_copy(update={"tracking_error_max_rad": None})
-    servos = robot != "minitaur"
-    description = load_description(robot) if servos else None
-    names = joint_names(MinitaurConfig()) if description is None else description.joint_names
-    limits = config.limits(names)
-    plant = Plant(names)
-    plant.position = 0.5 * (limits.position_min_rad + limits.position_max_rad)
-    guard = GuardedRobot(
-        plant,
-        config,
-        _H,
-        now_s=plant.now_s,
-        ramp_ticks=_RAMP,
-        capability=None if description is None else capability(description),
-        pulse_rad=POSITION_RAD if servos else None,
-    )
-    return guard, plant, limits
-
-
 class Run:
     """One robot under attack, and the judgement of what it was sent."""
 
@@ -242,7 +123,7 @@ class Run:
 
     def burst(self) -> None:
         """Attack from one source, then see whether slow commands come through."""
-        source = _SOURCES[int(self._rng.integers(len(_SOURCES)))]
+        source = SOURCES[int(self._rng.integers(len(SOURCES)))]
         every = int(self._rng.choice((1, 1, 1, 2, 4)))
         command = self._middle
         for tick in range(_BURST):
@@ -282,7 +163,7 @@ class Run:
             # Commands as slow as these reach the robot one straight line later.
             wanted = self._middle + reach * np.sin(2.0 * np.pi * tick / _PROBE)
             self.tally.probes += 1
-            for _ in range(_RAMP):
+            for _ in range(RAMP):
                 emission = self._tick(wanted)
             self.tally.probes_lost += bool(np.abs(emission - wanted).max() > self._pulse + _SLACK)
 
@@ -313,10 +194,10 @@ def _judge(sent: FloatArray, limits: Limits, pulse: float, tally: Tally) -> None
     tally.not_finite += int((~np.isfinite(sent[2:])).sum())
     inside = (sent >= limits.position_min_rad) & (sent <= limits.position_max_rad)
     tally.position += int((~inside[2:]).sum())
-    velocity = np.diff(sent, axis=0) / _H
-    top = limits.velocity_max_rad_s + (pulse + _SLACK) / _H
+    velocity = np.diff(sent, axis=0) / H
+    top = limits.velocity_max_rad_s + (pulse + _SLACK) / H
     change = np.abs(np.diff(velocity, axis=0))
-    most = limits.acceleration_max_rad_s2 * _H + 2.0 * (pulse + _SLACK) / _H
+    most = limits.acceleration_max_rad_s2 * H + 2.0 * (pulse + _SLACK) / H
     tally.velocity += int((np.abs(velocity[1:]) > top).sum())
     tally.acceleration += int((change > most).sum())
     tally.worst_velocity = max(tally.worst_velocity, float((np.abs(velocity) / top).max()))
