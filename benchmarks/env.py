@@ -71,7 +71,7 @@ class Unguarded:
         self._actions = actions
         self._seed = config.seed
 
-    def _begin(self, rng: np.random.Generator) -> tuple[()]:
+    def _begin(self, rng: np.random.Generator, _goes_on: Callable[[], bool]) -> tuple[()]:
         self._simulation.robot.reset(rng)
         return ()
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from fetlock.beginning import EpisodeReset, Patience, Repair
 from fetlock.config import RunConfig
 from fetlock.guarding import guard_of
 from fetlock.machines import EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind
-from fetlock.resets import EpisodeReset, routine_of
+from fetlock.resets import routine_of
 from policy.layout import PolicyLayout
 from robot.clock import PacedClock, RealTimeClock, TickStatistics
 from robot.protocols import Clock
@@ -45,7 +46,15 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> R
     attended = realtime or not emulated
     guard = guard_of(config, machine.robot, machine.clock, machine.robot, stoppable=attended)
     motion = MotionLoop(guard, machine.clock, round(config.bus_hz / config.control_hz))
-    reset = EpisodeReset(guard, machine.clock, machine.reset, routine_of(config), attended=attended, resume=machine.schedule.start)
+    reset = EpisodeReset(
+        guard,
+        machine.clock,
+        machine.reset,
+        routine_of(config),
+        patience=Patience(config.train.retry_s, config.train.operator_wait_s if attended else 0.0),
+        repair=Repair(machine.robot.reconnect, machine.robot.recover),
+        resume=machine.schedule.start,
+    )
     return RobotEnv(
         motion,
         make_task(config, motion.policy_period_s),
@@ -77,7 +86,14 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
     return RobotEnv(
         motion,
         task,
-        EpisodeReset(robot, clock, place, routine_of(config), resume=(lambda: None) if real is None else real.start),
+        EpisodeReset(
+            robot,
+            clock,
+            place,
+            routine_of(config),
+            patience=Patience(config.train.retry_s),
+            resume=(lambda: None) if real is None else real.start,
+        ),
         robot.close,
         config.task.time_limit_steps,
         timing=TickStatistics() if real is None else real.statistics,

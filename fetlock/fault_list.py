@@ -67,7 +67,7 @@ FAULTS: dict[str, ListedFault] = {
     "packet_lost": ListedFault("stale, asked again, goes on", OnBus("drop", {"times": 1})),
     "packets_lost": ListedFault("ten: HOLD, nothing trained on", OnBus("drop", {"duration_s": 0.3})),
     "corrupt_crc": ListedFault("dropped, counted, goes on", OnBus("corrupt", {"probability": 0.005, "duration_s": 0.2})),
-    "wrong_id_or_length": ListedFault("dropped; again and again: HOLD", OnBus("truncate", {"duration_s": 0.3})),
+    "wrong_id_or_length": ListedFault("dropped; three ticks in a row: HOLD", OnBus("truncate", {"duration_s": 0.3})),
     "motor_reboot": ListedFault("HOLD; set up again, an operator arms", OnBus("reboot")),
     "overload": ListedFault("the others settle, torque off, latched", OnBus("overload")),
     "over_temperature": ListedFault("slower from 55 deg C, settled at 70, not armed before 50", OnBus("overheat", {"magnitude": 72.0})),

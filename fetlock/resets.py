@@ -1,20 +1,16 @@
-"""How episodes begin: by a teleport, or by routines that any robot can run."""
+"""The routines that bring each kind of robot back to where an episode begins."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fetlock.config import RunConfig
 from fetlock.machines import AnyRobotConfig, HardwareConfig, body_kind, description_of, names_of_joints
-from robot.errors import RobotError, UsageError
-from robot.protocols import Clock
+from robot.errors import UsageError
 from robot.types import FloatArray, frozen_array
-from safety import BusTick, GuardConfig, GuardedRobot
-from safety.modes import RULES, Clear, sentences
+from safety import GuardConfig
 from safety.resets import (
     KITTY_PACE,
     MINITAUR_PACE,
@@ -26,92 +22,9 @@ from safety.resets import (
     right_kitty,
     right_minitaur,
     right_servo_minitaur,
-    run_routine,
     standing,
 )
 from sim import MinitaurConfig
-
-_log = logging.getLogger(__name__)
-
-_PERSONS = frozenset((Clear.OPERATOR, Clear.DISARM))
-
-
-class EpisodeReset:
-    """Begins episodes of one robot; called with the generator of the episode.
-
-    Args:
-        guard: Of the robot.
-        clock: Its bus clock.
-        place: Puts it into a start pose from outside: a simulation's teleport; a robot of metal is taken as it stands.
-        steps: The routine; None: every episode begins with `place`, else the first one alone.
-        attended: An operator may come: where only one can help, wait for one. Otherwise that is an error.
-        resume: Begins the schedule of its clock anew: a pause between episodes is no miss.
-    """
-
-    def __init__(
-        self,
-        guard: GuardedRobot,
-        clock: Clock,
-        place: Callable[[np.random.Generator], None],
-        steps: Sequence[ResetStep] | None = None,
-        *,
-        attended: bool = False,
-        resume: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._guard = guard
-        self._clock = clock
-        self._place = place
-        self._steps = steps
-        self._attended = attended
-        self._resume = resume
-        self._placed = False
-
-    def __call__(self, rng: np.random.Generator) -> Sequence[BusTick]:
-        """Begin an episode; return the bus ticks that the routine took.
-
-        Raises:
-            RobotError: If something stops the robot that neither routine nor operator ends.
-        """
-        if self._steps is None or not self._placed:
-            self._place(rng)
-            self._placed = True
-        else:
-            self._resume()
-        ticks: list[BusTick] = []
-        self._insist(lambda: self._begin(ticks))
-        return ticks
-
-    def _begin(self, ticks: list[BusTick]) -> None:
-        self._guard.arm()
-        if self._steps is not None:
-            ticks += run_routine(self._steps, self._guard, self._clock).ticks
-        self._guard.engage()
-
-    def _insist(self, begin: Callable[[], None]) -> None:
-        """Begin, and again after an operator has cleared what only an operator can."""
-        while True:
-            try:
-                return begin()
-            except RobotError:
-                if not self._attended or not self._needs_person():
-                    raise
-            _log.warning("waiting for an operator: %s; then 'fetlock stop --clear'", sentences(self._guard.causes))
-            while self._needs_person():
-                self._keep()
-            _log.warning("going on")
-
-    def _needs_person(self) -> bool:
-        return any(RULES[cause].clear in _PERSONS for cause in self._guard.causes)
-
-    def _keep(self) -> None:
-        """Let a bus tick pass: the robot holds, or lies without torque."""
-        try:
-            self._guard.read()
-            self._guard.idle()
-        except RobotError:
-            # Said already; what clears it is looked at all the same.
-            self._guard.poll()
-        self._clock.wait()
 
 
 @dataclass(frozen=True, slots=True)

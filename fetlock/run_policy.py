@@ -158,7 +158,7 @@ def _drive_client(path: Path, config: RunConfig, client: MotionClient, seconds: 
     env: RobotEnv[WalkMemory] = RobotEnv(
         motion,
         make_task(config, motion.policy_period_s),
-        lambda rng: _released(client, int(rng.integers(2**31))),
+        lambda rng, _: _released(client, int(rng.integers(2**31))),
         client.close,
         config.task.time_limit_steps,
         timing=timing,

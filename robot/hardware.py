@@ -25,6 +25,8 @@ from robot.types import Command, RobotState, TrackedAngle, frozen_array, require
 
 # How many ticks a joint may be silent: ten lost answers are a fault, one is not.
 _SILENT_TICKS = 10
+# How many ticks may have a wrong answer in the place of a right one before another tick has all of them: the list of faults asks for three.
+_WRONG_TICKS = 3
 # How long motors that start again are waited for, and how often they are asked, s.
 _RETURN_S, _ASK_S = 3.0, 0.05
 
@@ -251,6 +253,12 @@ class HardwareRobot:
         now_s = state.stamp_s
         joints = slice(0, len(self.joint_names))
         age_s = now_s - state.measured_s
+        if state.wrong_reads >= _WRONG_TICKS:
+            missing = ", ".join(str(motor) for motor, fresh in zip(link.group.ids, state.fresh, strict=True) if not fresh)
+            raise BusError(
+                f"answers of a wrong id or length came in {state.wrong_reads} ticks, in the place of those of motor {missing} "
+                f"(bound {_WRONG_TICKS - 1}): two motors with one id, or one that is broken; look with `fetlock bus scan`"
+            )
         if float(age_s[joints].max()) > _SILENT_TICKS * self.bus_period_s:
             self._require_torque(np.flatnonzero(age_s[joints] > 0.0))
             worst = int(age_s[joints].argmax())

@@ -93,7 +93,9 @@ class FaultBook:
 
 
 def cause_of(error: RobotError) -> Cause:
-    """Return what a robot's own error means."""
+    """Return what a robot's own error means; that a guard holds the robot is no new cause."""
+    if isinstance(error, HeldError):
+        return Cause.NONE
     if isinstance(error, PortError):
         return Cause.PORT
     return Cause.REBOOTED if isinstance(error, MotorError) else Cause.BUS

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from policy.acting import Actor
 from policy.layout import Vector
+from robot.errors import RobotError
 from safety import Cause
+from safety.faults import cause_of
 from safety.motion import BusTick
 from training.env import RobotEnv, StepResult
 from training.records import bus_dtype, step_dtype
@@ -20,6 +23,10 @@ Record = NDArray[np.void]
 
 # From the whole second of an episode's last step to the next episode: more than a policy tick and the delays, at most 0.2 s, take.
 _EPISODE_GAP_S = 2.0
+# A robot that fails in so many episodes in a row will not be better in the next one: chosen, above what a bad minute of a line brings.
+_INTERRUPTIONS = 10
+
+_log = logging.getLogger(__name__)
 
 
 class Stream(Protocol):
@@ -53,6 +60,7 @@ class Collector:
         index: Of this collector.
         episode: Number of its first episode.
         stamp_s: Of the newest step that an earlier collector of this index recorded, 0 if there was none.
+        goes_on: Asked where a robot that does not begin is waited for: whether the run goes on.
 
     Attributes:
         episode: Number of the present episode, or of the next one between episodes.
@@ -72,6 +80,7 @@ class Collector:
         index: int,
         episode: int,
         stamp_s: float = 0.0,
+        goes_on: Callable[[], bool] = lambda: True,
     ) -> None:
         self._env = env
         self._actor = actor
@@ -87,6 +96,8 @@ class Collector:
         self._bus_record = np.zeros(1, bus_dtype(len(env.motion.robot.joint_names)))
         self._noise_size = actions
         self._version: int | None = None
+        self._goes_on = goes_on
+        self._interrupted = 0
         self.episode = episode
         self.stamp_s = stamp_s
         self.lateness_s = 0.0
@@ -109,28 +120,43 @@ class Collector:
             self.episode += 1
         self._env.hold(cause)
 
-    def collect(self, *, explore: bool) -> StepResult:
+    def collect(self, *, explore: bool) -> StepResult | None:
         """Run one policy tick, beginning an episode if needed, and append its records.
+
+        A robot that fails in the tick is held and its episode cut off: the tick's end was not measured, so that nothing is recorded of it,
+        and None is returned. The next call begins anew.
 
         Args:
             explore: Take a uniformly random action, whatever the policy.
+
+        Raises:
+            RobotError: If an episode does not begin, or too many in a row were cut off.
         """
         if self._observation is None:
             self._rng = episode_rng(self._seed, self._index, self.episode)
             # A whole second behind everything recorded: simulated time is the same whether or not the process was a new one.
-            self._observation = self._env.begin(self._rng, math.floor(self.stamp_s) + _EPISODE_GAP_S)
+            self._observation = self._env.begin(self._rng, math.floor(self.stamp_s) + _EPISODE_GAP_S, self._goes_on)
             # What a routine did is logged in front of the episode that it prepared; no step spans it, and nothing is learned from it.
             self._append_bus(self._env.reset_ticks)
             self._step = 0
             self.lateness_s = 0.0
         observation = self._observation
         action = self._action(observation, explore=explore)
-        result = self._env.advance(action)
+        try:
+            result = self._env.advance(action)
+        except RobotError as error:
+            self._interrupted += 1
+            if self._interrupted > _INTERRUPTIONS:
+                raise
+            _log.warning("episode %d was cut off after %d steps: %s", self.episode, self._step, error)
+            self.hold(cause_of(error))
+            return None
         self._append(observation, action, result, 0 if explore or self._version is None else self._version)
         self._observation = result.observation
         self._step += 1
         if result.terminated or result.truncated:
             self._observation = None
+            self._interrupted = 0
             self.episode += 1
         return result
 

@@ -45,6 +45,11 @@ class TrainConfig(BaseModel):
     collectors: int = Field(default=1, ge=1, le=16)
     # Environment steps that a fast simulation may run ahead of the update-to-data contract.
     collector_lead: int = Field(default=64, ge=1)
+    # A robot that fails, by silence or noise on its bus, is held and tried again, in growing pauses of so many seconds of its own time in
+    # all; then the run ends, to be resumed.
+    retry_s: float = Field(default=60.0, ge=0.0, le=86_400.0)
+    # Where only a person can help a robot in real time, it waits so many seconds for `fetlock stop --clear`; 0: the run ends at once.
+    operator_wait_s: float = Field(default=86_400.0, ge=0.0, le=604_800.0)
     # Slow a simulation to real time: the contract then throttles the learner only.
     realtime: bool = False
     evaluate_every: int = Field(default=1_000, ge=1)

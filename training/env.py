@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, SupportsFloat
@@ -12,7 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from robot.clock import TickStatistics
-from robot.errors import UsageError
+from robot.errors import RobotError, UsageError
 from robot.protocols import Camera
 from robot.types import Command, FloatArray, RobotState, frozen_array
 from safety import Cause, GuardedRobot
@@ -20,8 +21,9 @@ from safety.motion import BusTick, Motion
 from safety.types import Mode, Reason
 from training.tasks.task import Memory, Observation, Task
 
-# Puts the robot into a start pose and lets the policy drive; returns the bus ticks that a routine took, none after a teleport.
-ResetRoutine = Callable[[np.random.Generator], Sequence[BusTick]]
+# Puts the robot into a start pose and lets the policy drive; returns the bus ticks that a routine took, none after a teleport. Where it
+# waits, it asks whether an episode is still wanted.
+ResetRoutine = Callable[[np.random.Generator, Callable[[], bool]], Sequence[BusTick]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,19 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         super().reset(seed=seed)
         return self.begin(self.np_random), {}
 
-    def begin(self, rng: np.random.Generator, not_before_s: float = 0.0) -> Observation:
-        """Start an episode drawn from `rng`, simulated time at `not_before_s` or later; return the first observation, shape (o,)."""
+    def begin(self, rng: np.random.Generator, not_before_s: float = 0.0, goes_on: Callable[[], bool] = lambda: True) -> Observation:
+        """Start an episode and return the first observation, shape (o,).
+
+        Args:
+            rng: Draws the episode.
+            not_before_s: Simulated time is this or later, s.
+            goes_on: Asked where a robot that does not begin is waited for: whether the episode is still wanted.
+
+        Raises:
+            RobotError: If the robot does not begin.
+        """
         self._skip_to(not_before_s)
-        self.reset_ticks = self._reset(rng)
+        self.reset_ticks = self._reset(rng, goes_on)
         self._state = self.motion.robot.read()
         self._steps = 0
         observation, self._memory = self.task.start(self._state)
@@ -133,6 +144,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
 
         Raises:
             UsageError: If called before `reset`.
+            RobotError: If the robot fails: the end of this tick was not measured, and there is no transition.
         """
         if self._state is None or self._memory is None:
             raise UsageError("step was called before reset: call reset first")
@@ -161,8 +173,10 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
     def hold(self, cause: Cause) -> None:
         """Stop the robot for a cause and keep it held for a policy tick; then comes `begin`. A robot that has not begun stays as it is.
 
+        Does not raise: one that fails meanwhile is stopped all the same.
+
         Args:
-            cause: What the guard is told; one in another process is told to stop.
+            cause: What the guard is told, NONE if it knows; one in another process is told to stop.
         """
         if self._state is None:
             return
@@ -171,7 +185,8 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
             robot.trip(cause)
         else:
             robot.stop()
-        self._state, _ = self.motion.advance(Command(self._state.joints.position_rad), self._state)
+        with contextlib.suppress(RobotError):
+            self._state, _ = self.motion.advance(Command(self._state.joints.position_rad), self._state)
         self._memory = None
 
     def render(self) -> NDArray[np.uint8] | None:

@@ -85,7 +85,7 @@ class Supervisor:
                 continue
             where = self._logs / f"{child.role.name}.log"
             if code == _EXIT_FATAL:
-                raise RobotError(f"the {child.role.name} stopped: {_last_line(where)}")
+                raise RobotError(f"the {child.role.name} stopped: {_last_line(where)}; mend that, then go on with --resume")
             now_s = monotonic_s()
             if len(child.deaths) == _DEATHS_IN_A_MINUTE and now_s - child.deaths[0] < 60.0:
                 raise RobotError(

@@ -20,8 +20,6 @@ from safety import Cause, Mode, Reason
 _LASTING_S = 0.3
 # Until a cause is raised and the robot has braked, s: far above every bound, so that the table shows by how much one is missed.
 _PATIENCE_S = 3.0
-# What the list of faults asks for beside that.
-_NOT_THREE = "HOLD comes after ten ticks, not three answers"
 # How often an operator tries to set the motors up.
 _ATTEMPTS = 3
 # Of a motor whose answers do not count: silence for ten ticks, or before that a value that stands still while its target goes on.
@@ -83,7 +81,7 @@ def wrong_id_or_length(rig: Rig) -> Outcome:
     motor = _motor(rig)
     other = int(rig.rng.choice([number for number in KITTY.ids if number != motor]))
     more = {"magnitude": other} if kind == "misaddress" else {}
-    safe_s = _held(rig, partial(rig.bench.inject, kind, motors=[motor], **more), _SILENT)
+    safe_s = _held(rig, partial(rig.bench.inject, kind, motors=[motor], **more), Cause.BUS)
     saw = _seen(rig)
     wrong = max(
         checks.wrong_measurement_rad(tick.truth, tick.position_rad) for tick in rig.ticks if tick.truth and tick.position_rad is not None
@@ -294,7 +292,10 @@ BUS_FAULTS: dict[str, tuple[Promise, Callable[[Rig], Outcome]]] = {
     "packet_lost": (Promise("packet_lost"), packet_lost),
     "packets_lost": (Promise("packets_lost", 0.15, "10 ticks of silence, and half as much"), packets_lost),
     "corrupt_crc": (Promise("corrupt_crc"), corrupt_crc),
-    "wrong_id_or_length": (Promise("wrong_id_or_length", 0.15, "as lost packets", _NOT_THREE), wrong_id_or_length),
+    "wrong_id_or_length": (
+        Promise("wrong_id_or_length", 8 * PERIOD_S, "3 ticks, late by asking again, and 2 to brake"),
+        wrong_id_or_length,
+    ),
     "motor_reboot": (Promise("motor_reboot", 0.15, "as lost packets"), motor_reboot),
     "overload": (Promise("overload", 5.2, "5 s to settle"), overload),
     "over_temperature": (Promise("over_temperature", 5.4, "5 s to settle, 12 ticks to see it"), over_temperature),

@@ -34,6 +34,7 @@ class Readings:
         fresh: Shape (n,): answered in this cycle.
         alert: Shape (n,): the motor reports a hardware error, which register 70 names.
         stamp_s: Time of the monotonic clock at which the request was sent.
+        wrong: Answers under a right checksum that cannot be of who was asked. Noise makes none but by chance, one frame in 65,536.
     """
 
     ids: tuple[int, ...]
@@ -41,6 +42,7 @@ class Readings:
     fresh: NDArray[np.bool_]
     alert: NDArray[np.bool_]
     stamp_s: float = 0.0
+    wrong: int = 0
 
     def put(self, motor: int, data: bytes, *, alert: bool) -> None:
         """Take the answer of one motor."""

@@ -39,6 +39,8 @@ class GroupState:
         current_raw: Register 126.
         measured_s: When it was said, on the caller's clock, s.
         fresh: Said in this tick.
+        wrong_reads: Reads with a wrong answer in the place of a right one, up to this one, since all motors were last heard; 0 in a read
+            without.
         hardware_error: Register 70.
         temperature_c: deg C; one motor a tick is asked for it and for its voltage.
         voltage_v: Lowest input voltage, V.
@@ -50,6 +52,7 @@ class GroupState:
     current_raw: RawArray
     measured_s: FloatArray
     fresh: NDArray[np.bool_]
+    wrong_reads: int
     hardware_error: tuple[int, ...]
     temperature_c: FloatArray
     voltage_v: float
@@ -86,6 +89,7 @@ class MotorGroup:
         self._ticks = TickCheck(len(ids))
         self._now_s = now_s
         self._turn = 0
+        self._wrong_reads = 0
         count = len(ids)
         self._position = self._velocity = self._current = np.zeros(count, np.int64)
         self._measured_s: FloatArray = np.full(count, -np.inf)
@@ -103,11 +107,13 @@ class MotorGroup:
         readings = self.bus.sync_read(self.ids, self._address, self._size)
         fresh = self._ticks.judge(readings.column(_TICK, "<u2"), now_s, self._now_s(), readings.fresh)
         if bool(fresh.all()):
+            self._wrong_reads = 0
             self._position = readings.column(_POSITION, "<i4")
             self._velocity = readings.column(_VELOCITY, "<i4")
             self._current = readings.column(_CURRENT, "<i2")
             self._measured_s = np.full(len(self.ids), now_s)
         else:
+            self._wrong_reads += readings.wrong > 0
             self._position = np.where(fresh, readings.column(_POSITION, "<i4"), self._position)
             self._velocity = np.where(fresh, readings.column(_VELOCITY, "<i4"), self._velocity)
             self._current = np.where(fresh, readings.column(_CURRENT, "<i2"), self._current)
@@ -122,6 +128,7 @@ class MotorGroup:
             self._current,
             self._measured_s,
             fresh,
+            self._wrong_reads if readings.wrong else 0,
             tuple(self._error),
             self._temperature.copy(),
             float(np.fmin.reduce(self._voltage)),

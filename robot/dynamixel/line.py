@@ -9,6 +9,7 @@ that order, is found by the order of a burst, and by the motors' own clock (`rob
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,6 +38,8 @@ class Salvage:
     Attributes:
         answers: Of motors that were asked, whole, without error, each after its predecessor; empty if any came twice or out of order.
         strays: Frames that nobody asked for, and refusals.
+        wrong: Answers under a right checksum that cannot be of who was asked: of another id or size, or of one id twice.
+            What only comes late is none of these: its motor is silent.
         ordered: No answer came twice or before its predecessor's.
         noise_bytes: Bytes that belong to no frame.
         left_bytes: Bytes at the end that may become a frame.
@@ -44,12 +47,13 @@ class Salvage:
 
     answers: tuple[Status, ...]
     strays: int
+    wrong: int
     ordered: bool
     noise_bytes: int
     left_bytes: int
 
 
-def salvage(buffer: bytes, order: tuple[int, ...], size: int, *, ended: bool, again: bool = False) -> Salvage:
+def salvage(buffer: bytes, order: tuple[int, ...], size: int, *, ended: bool, again: bool = False, sizes: Collection[int] = ()) -> Salvage:
     """Take apart a burst: pure.
 
     Args:
@@ -58,17 +62,30 @@ def salvage(buffer: bytes, order: tuple[int, ...], size: int, *, ended: bool, ag
         size: Of their data.
         ended: Nothing more will come.
         again: The same was asked just before, so that an answer may come twice and in any order: both are good.
+        sizes: Of data that other requests asked for: such an answer is a late one.
     """
     frames, done = codec.decode(buffer, ended=ended)
     statuses = [codec.status(frame) for frame in frames]
-    asked = [answer for answer in statuses if answer is not None and answer.id in order and not answer.error and len(answer.data) == size]
+    given = [answer for answer in statuses if answer is not None and not answer.error]
+    asked = [answer for answer in given if answer.id in order and len(answer.data) == size]
     # The same answer twice, byte for byte, is one; two that differ are not both of the motor whose id they carry.
     answers = [answer for place, answer in enumerate(asked) if place == 0 or answer != asked[place - 1]]
     places = [order.index(answer.id) for answer in answers]
     ordered = again or all(first < second for first, second in itertools.pairwise(places))
+    foreign = sum(answer.id not in order or len(answer.data) != size for answer in given)
+    doubled = 0 if again else len(places) - len(set(places))
+    # Behind the late answer to another request, such as a fence that was given up, all others may be late as well.
+    late = any(len(answer.data) != size and len(answer.data) in sizes for answer in given)
     # Stuffing may have made a frame longer: noise is then undercounted, never overcounted.
     used = sum(_FRAME - 1 + len(frame.parameters) for frame in frames)
-    return Salvage(tuple(answers) if ordered else (), len(frames) - len(answers), ordered, max(0, done - used), len(buffer) - done)
+    return Salvage(
+        answers=tuple(answers) if ordered else (),
+        strays=len(frames) - len(answers),
+        wrong=0 if late else foreign + doubled,
+        ordered=ordered,
+        noise_bytes=max(0, done - used),
+        left_bytes=len(buffer) - done,
+    )
 
 
 class Line:
@@ -86,6 +103,8 @@ class Line:
         self._silence_s = silence_s + (port.latency_ms or 0) * 1e-3
         # Data sizes of requests that may still be answered.
         self._owed: set[int] = set()
+        # Of all requests so far.
+        self._sizes: set[int] = set()
         self._alive: int | None = None
 
     def wire_s(self, motors: int, size: int) -> float:
@@ -125,6 +144,7 @@ class Line:
             deadline_s: When to stop at the latest.
             again: These motors were asked just before. The last of them is the one that was silent first: it is not waited for.
         """
+        self._sizes.add(size)
         self._send(_sync_read_request(order, address, size))
         parser = _burst_parser(order, size)
         wanted = max(1, len(order) - again)
@@ -141,12 +161,13 @@ class Line:
             if len(buffer) >= least and self._complete(salvage(buffer, order, size, ended=False, again=again), wanted):
                 break
             quiet_s = monotonic_s() + self._silence_s
-        found = salvage(buffer, order, size, ended=True, again=again)
+        found = salvage(buffer, order, size, ended=True, again=again, sizes=self._sizes)
         self._accept(readings, found, len(order), size)
         return found.ordered
 
     def read_fast(self, readings: Readings, order: tuple[int, ...], address: int, size: int) -> None:
         """Fast sync read `order` on a settled line; put the answers up to the first that is missing or damaged into `readings`."""
+        self._sizes.add(size)
         self._send(_fast_read_request(order, address, size))
         length = 8 + len(order) * (size + 4)
         buffer = b""
@@ -172,6 +193,7 @@ class Line:
         for answer in found.answers:
             readings.put(answer.id, answer.data, alert=answer.alert)
             self._alive = answer.id
+        readings.wrong += found.wrong
         self._count.strays += found.strays
         self._count.noise_bytes += found.noise_bytes
         if len(found.answers) != asked or not found.ordered:
@@ -206,6 +228,7 @@ class Line:
             pass
 
     def _ask(self, request: bytes, motor: int, size: int) -> Status | None:
+        self._sizes.add(size)
         self._send(request)
         buffer = b""
         start_s = monotonic_s() + len(request) * BITS_PER_BYTE / self._port.baud

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from fetlock.__main__ import main
+from fetlock.beginning import EpisodeReset, Patience
 from fetlock.build import make_env
 from fetlock.config import DEFAULT_CONFIG, load_config
 from fetlock.guarding import guarded, read_limits
 from fetlock.machines import HardwareConfig
-from fetlock.resets import EpisodeReset
 from robot import RobotError
 from robot.calibration import nominal
 from robot.clock import RealTimeClock, TickClock
@@ -112,7 +112,7 @@ def test_what_only_an_operator_ends_is_waited_for_where_one_may_come() -> None:
                 guard.clear()
             return super().wait()
 
-    assert EpisodeReset(guard, Cleared(robot, 0.01), lambda _: None, attended=True)(np.random.default_rng(0)) == []
+    assert EpisodeReset(guard, Cleared(robot, 0.01), lambda _: None, patience=Patience(operator_s=1.0))(np.random.default_rng(0)) == []
     assert (len(waited), guard.mode) == (20, Mode.ACTIVE)
 
 

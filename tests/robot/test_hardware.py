@@ -20,7 +20,7 @@ from robot.dynamixel import codec
 from robot.dynamixel.backends import BusConfig
 from robot.dynamixel.tables import hardware_errors
 from robot.emulator import EmulatorProcess
-from robot.errors import CalibrationError, StaleError
+from robot.errors import BusError, CalibrationError, StaleError
 from robot.hardware import HardwareRobot
 from robot.self_test import self_test
 from tests.robot.machines import PERIOD_S, connect, describe, emulator, opener, running
@@ -178,6 +178,34 @@ def test_late_answers_are_never_taken_for_new_ones() -> None:
         machine.client.ask("fault", fault={"kind": "delay", "motors": [42], "magnitude": PERIOD_S})
         with pytest.raises(StaleError, match="motor 42"):
             drive_past_a_late_motor(machine, robot, clock)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"), [("truncate", {}), ("misaddress", {}), ("misaddress", {"magnitude": 99}), ("misaddress", {"magnitude": 10})]
+)
+def test_three_ticks_with_wrong_answers_are_an_error_and_two_are_none(kind: str, more: dict[str, int]) -> None:
+    with running(silence_s=0.02) as (machine, robot, clock):
+        group, wrong = robot._connection.group, {"kind": kind, "motors": [41], **more}
+        machine.client.ask("fault", fault=wrong)
+        assert [group.read().wrong_reads for _ in range(2)] == [1, 2]
+        machine.client.ask("mend")
+        while not (state := group.read()).fresh.all():
+            assert state.wrong_reads == 0
+        machine.client.ask("fault", fault=wrong)
+        assert [group.read().wrong_reads for _ in range(2)] == [1, 2]
+        with pytest.raises(BusError, match=r"wrong id or length came in 3 ticks.*41"):
+            run_until_it_raises(robot, clock, 1)
+
+
+def test_a_line_on_which_one_byte_in_a_hundred_is_damaged_has_no_wrong_answers() -> None:
+    with running(silence_s=0.005) as (machine, robot, _):
+        group = robot._connection.group
+        before = robot._bus.count.noise_bytes
+        machine.client.ask("fault", fault={"kind": "corrupt", "probability": 0.01})
+        states = [group.read() for _ in range(200)]
+        assert any(not state.fresh.all() for state in states) or robot._bus.count.retries > 100
+        assert {state.wrong_reads for state in states} == {0}
+        assert robot._bus.count.noise_bytes > before + 1000
 
 
 def test_an_overload_shows_in_its_own_tick_and_the_others_stay_readable(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from robot import Command, JointState, RobotState, frozen_array
-from safety.faults import TICKS_KEPT, FaultBook, HeldError
+from robot.errors import BusError, MotorError, PortLostError, StaleError
+from safety.faults import TICKS_KEPT, FaultBook, HeldError, cause_of
 from safety.modes import Cause, ModeState
 from safety.types import AppliedCommand, Mode, Reason
 
@@ -44,6 +45,11 @@ def test_a_tick_without_a_command_says_so():
     book.note(ModeState(), 0.0)
     assert book.newest is not None
     assert book.newest.records[0].command_rad is None
+
+
+def test_what_a_robot_says_is_a_cause_and_that_a_guard_holds_it_is_none():
+    causes = {PortLostError: Cause.PORT, MotorError: Cause.REBOOTED, StaleError: Cause.BUS, BusError: Cause.BUS, HeldError: Cause.NONE}
+    assert {kind: cause_of(kind("no")) for kind in causes} == causes
 
 
 def test_whoever_is_refused_is_told_why_and_by_which_fault():

@@ -17,7 +17,7 @@ def walking_env(limit: int = 50, guard: GuardConfig = GUARD, **task: float) -> R
     clock = InstantClock(robot, 0.01)
     guarded = GuardedRobot(robot, guard, 0.01, now_s=clock.now_s)
 
-    def reset(rng: object) -> tuple[()]:
+    def reset(rng: object, _goes_on: object) -> tuple[()]:
         robot.reset(rng, centre_rad=2.0)
         guarded.engage()
         return ()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from policy.acting import make_actor
 from policy.layout import PolicyLayout
 from robot.clock import request_realtime, set_timer_slack, sleep_s
-from robot.errors import PolicyError
+from robot.errors import PolicyError, RobotError
 from safety import Cause
 from training.collector import Collector
 from training.contract import Contract
@@ -62,6 +62,14 @@ def collect(
     link = Link.attach(shape)
     counters = link.counters
     env = make_env()
+
+    def goes_on() -> bool:
+        return not counters.get("stop") and os.getppid() == parent
+
+    def waits() -> bool:
+        counters.set(f"waiting_{index}", 1)
+        return goes_on()
+
     collector = Collector(
         env,
         make_actor(layout, acting),
@@ -71,6 +79,7 @@ def collect(
         index=index,
         episode=_next_episode(link, index),
         stamp_s=counters.get(f"stamp_s_{index}"),
+        goes_on=waits,
     )
     feed = WeightFeed(link.weights, collector)
     if contract.realtime:
@@ -80,7 +89,7 @@ def collect(
     gc.freeze()
     gc.disable()
     try:
-        while not counters.get("stop") and os.getppid() == parent:
+        while goes_on():
             if contract.realtime and counters.get("log_error"):
                 # What cannot be written is not worth moving motors for.
                 collector.hold(Cause.DISK)
@@ -93,7 +102,13 @@ def collect(
                 gc.collect()
                 counters.set(f"episode_{index}", collector.episode + 1)
             feed.poll()
-            collector.collect(explore=link.collected < contract.learning_starts)
+            try:
+                collector.collect(explore=link.collected < contract.learning_starts)
+            except RobotError:
+                # One that was waited for when the run was over is no failure of it.
+                if goes_on():
+                    raise
+            counters.set(f"waiting_{index}", 0)
             counters.set(f"adopted_{index}", feed.adopted)
             counters.set(f"refused_{index}", feed.refused)
             counters.set(f"missed_{index}", missed_before + env.timing.missed)

@@ -86,6 +86,26 @@ def test_frames_of_others_refusals_and_other_sizes_are_strays() -> None:
     assert found.strays == 4
 
 
+def test_wrong_are_answers_under_a_right_checksum_that_nobody_who_was_asked_can_have_given() -> None:
+    foreign, short, twice = answer(9), codec.encode_status(7, 0, b"12"), answer(7, 5)
+    refused, late = answer(200, error=2), answer(1) + answer(3)
+    cases = {burst(): 0, foreign: 1, short: 1, burst() + twice: 1, refused: 0, late: 0, foreign + short + burst() + twice: 3}
+    for buffer, wrong in cases.items():
+        assert salvage(buffer, ORDER, SIZE, ended=True).wrong == wrong
+    # Where the late answer to another request came, all may be late; two answers to two requests are as good as one.
+    assert salvage(foreign + short + twice + burst(), ORDER, SIZE, ended=True, sizes={2}).wrong == 0
+    assert salvage(burst() + twice, ORDER, SIZE, ended=True, again=True).wrong == 0
+
+
+@given(seed=st.integers(0, 10_000), share=st.sampled_from((0.005, 0.01, 0.1, 0.5)))
+def test_noise_makes_no_wrong_answer(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    buffer = np.frombuffer(burst(seed), np.uint8)
+    hit = rng.random(len(buffer)) < share
+    damaged = np.where(hit, buffer ^ rng.integers(1, 256, len(buffer), np.uint8), buffer).astype(np.uint8).tobytes()
+    assert salvage(damaged, ORDER, SIZE, ended=True).wrong == 0
+
+
 @given(cut=st.integers(0, 4 * (11 + SIZE)))
 def test_a_burst_that_is_cut_off_gives_its_whole_frames(cut: int) -> None:
     buffer = burst()[:cut]
