@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from fetlock.guarding import capability, read_limits
+from fetlock.guarding import capability, fingers_of, read_limits
 from robot.description import load_description
 from robot.dynamixel.units import POSITION_RAD
 from robot.types import Command, JointState, RobotState, frozen_array
@@ -85,5 +85,6 @@ def make_guard(robot: str) -> tuple[GuardedRobot, Plant, Limits]:
         ramp_ticks=RAMP,
         capability=None if description is None else capability(description),
         pulse_rad=POSITION_RAD if servos else None,
+        fingers=None if description is None else fingers_of(description),
     )
     return guard, plant, limits

@@ -1,8 +1,8 @@
 """`./run bench soak`: millions of random and adversarial actions through the guard of every robot, and what came out of it.
 
 Judged are the targets that the robot was sent: inside of the box, within velocity and acceleration (and the pulses that they are rounded
-to). Between the attacks slow commands must come through, or a frozen guard would pass. Measured joints are those of a second-order plant
-and are reported apart: no guard can promise them.
+to), the claw's fingers apart. Between the attacks slow commands must come through, or a frozen guard would pass. Measured joints are those
+of a second-order plant and are reported apart: no guard can promise them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from pydantic import JsonValue
 from benchmarks.attacks import SOURCES
 from benchmarks.guarded_plant import RAMP, ROBOTS, H, make_guard
 from benchmarks.report import Report
+from fetlock.guarding import fingers_of
 from robot.clock import monotonic_s
+from robot.description import load_description
 from robot.dynamixel.units import POSITION_RAD
 from robot.errors import UsageError
 from robot.types import Command, FloatArray, frozen_array
@@ -31,6 +33,9 @@ _CHUNK = 10_000
 _BURST, _SETTLE, _PROBE = 4000, 100, 20
 # Far above the rounding of sums, far below a pulse.
 _SLACK = 1e-6
+# Half a pulse of every joint of two of the claw's fingers, whose levers are 0.21, 0.14 and 0.07 m, and where the plant stood when it was
+# engaged.
+_ROUNDED_M = 0.001
 
 
 @dataclass
@@ -42,6 +47,7 @@ class Tally:
     velocity: int = 0
     acceleration: int = 0
     not_finite: int = 0
+    nearer: int = 0
     probes: int = 0
     probes_lost: int = 0
     holds: int = 0
@@ -55,7 +61,7 @@ class Tally:
     @property
     def violations(self) -> int:
         """Of all kinds."""
-        return self.position + self.velocity + self.acceleration + self.not_finite + self.probes_lost
+        return self.position + self.velocity + self.acceleration + self.not_finite + self.nearer + self.probes_lost
 
 
 def main(argv: Sequence[str]) -> Report:
@@ -91,7 +97,7 @@ def _row(parts: list[Tally]) -> dict[str, JsonValue]:
     actions = total("actions")
     counts: dict[str, JsonValue] = {
         name: total(name)
-        for name in ("actions", "position", "velocity", "acceleration", "not_finite", "probes", "probes_lost", "holds", "changed")
+        for name in ("actions", "position", "velocity", "acceleration", "not_finite", "nearer", "probes", "probes_lost", "holds", "changed")
     }
 
     def most(name: str) -> float:
@@ -115,6 +121,8 @@ class Run:
     def __init__(self, robot: str, seed: int) -> None:
         self.tally = Tally()
         self._guard, self._plant, self._limits = make_guard(robot)
+        self._fingers = None if robot == "minitaur" else fingers_of(load_description(robot))
+        self._least_m = (self._guard.config.collision_margin_m or 0.0) - _ROUNDED_M
         self._rng = np.random.default_rng(seed)
         self._pulse = POSITION_RAD if robot != "minitaur" else 0.0
         self._middle = 0.5 * (self._limits.position_min_rad + self._limits.position_max_rad)
@@ -141,6 +149,9 @@ class Run:
     def judge(self) -> None:
         """Count what broke a limit since the last time, and go on from the last two targets."""
         _judge(np.array(self._sent), self._limits, self._pulse, self.tally)
+        if self._fingers is not None:
+            gaps = self._fingers.distances(np.array(self._sent[2:]).reshape(-1, len(self._middle)))
+            self.tally.nearer += int((gaps < self._least_m).sum())
         self._sent = self._sent[-2:]
 
     def _begin(self) -> None:
@@ -158,6 +169,11 @@ class Run:
     def _probe(self) -> None:
         for _ in range(_SETTLE):
             self._tick(self._middle)
+        if self._guard.mode is not Mode.ACTIVE:
+            # Fingers were in each other's way.
+            self._leave_hold()
+            self._probe()
+            return
         reach = 0.02 * (self._limits.position_max_rad - self._limits.position_min_rad)
         for tick in range(_PROBE):
             # Commands as slow as these reach the robot one straight line later.

@@ -19,7 +19,9 @@ from robot.errors import UsageError
 from robot.protocols import Clock, Robot
 from robot.types import frozen_array
 from safety import BoardWatch, Capability, GuardConfig, GuardedRobot, StopBoard
+from safety.collisions import separation
 from safety.drive import Drive, Outside
+from safety.fingers import Capsule, Fingers
 from sim import MinitaurConfig
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 LIMITS = Path(__file__).resolve().parent.parent / "configs" / "limits"
 # The stock motors of the Minitaur have no load at 16 V / 0.0954 V s/rad, and turn without end (docs/robots.md).
 _STOCK_NO_LOAD_RAD_S = 16.0 / 0.0954
+_LINKS = ("side", "middle", "tip")
 
 
 def read_limits(name: str) -> dict[str, JsonValue]:
@@ -61,6 +64,15 @@ def capability(description: RobotDescription) -> Capability:
     )
 
 
+def fingers_of(description: RobotDescription) -> Fingers | None:
+    """Return where the fingers of a described claw are; None for any other robot."""
+    described = description.fingers
+    if described is None:
+        return None
+    capsules = [Capsule(_LINKS.index(part.link), part.from_m, part.to_m, part.radius_m) for part in described.capsules]
+    return Fingers(described.base_radius_m, described.azimuth_rad, described.side_m, described.middle_m, capsules)
+
+
 def require_able(robot: AnyRobotConfig, config: GuardConfig, joint_names: Sequence[str], where: str) -> None:
     """Refuse limits that do not fit a robot, or are wider than what its motors can do.
 
@@ -68,6 +80,7 @@ def require_able(robot: AnyRobotConfig, config: GuardConfig, joint_names: Sequen
         UsageError: With every one of them.
     """
     description = describe_servos(robot)
+    separation(config.collision_margin_m, None if description is None else fingers_of(description), len(joint_names))
     if description is None:
         fastest = float(config.limits(joint_names).velocity_max_rad_s.max())
         if fastest > _STOCK_NO_LOAD_RAD_S:
@@ -114,6 +127,7 @@ def guarded(
         drive=drive,
         capability=None if description is None else capability(description),
         pulse_rad=None if description is None else POSITION_RAD,
+        fingers=None if description is None else fingers_of(description),
         outside=outside,
     )
 

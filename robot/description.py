@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from robot.dynamixel.tables import BAUD_RATES, OperatingMode, control_table, models
 from robot.dynamixel.units import CENTRE_RAW, POSITION_RAD, PULSES_PER_TURN, PWM_FULL_RAW, JointMap
 from robot.errors import UsageError
+from robot.fingers import PER_FINGER, FingersDescription
 
 ROBOTS = Path(__file__).resolve().parent.parent / "configs" / "robots"
 # Newest firmware whose tables are known here; used where only the description is at hand.
@@ -102,6 +103,8 @@ class RobotDescription(BaseModel):
     joints: tuple[JointDescription, ...] = Field(min_length=1, max_length=60)
     # Motors on the bus that no policy commands, such as the one that measures and turns the claw's valve: read with torque off.
     auxiliary: tuple[JointDescription, ...] = ()
+    # Of a claw, so that its fingers can be kept apart.
+    fingers: FingersDescription | None = None
 
     @property
     def motors(self) -> tuple[JointDescription, ...]:
@@ -115,6 +118,15 @@ class RobotDescription(BaseModel):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
                 raise ValueError(f"joints share the {key} {', '.join(map(str, twice))}: each has its own")
+        return self
+
+    @model_validator(mode="after")
+    def _fingers_have_joints(self) -> Self:
+        if self.fingers is not None and len(self.joints) != PER_FINGER * len(self.fingers.azimuth_rad):
+            raise ValueError(
+                f"fingers.azimuth_rad names {len(self.fingers.azimuth_rad)} fingers of {PER_FINGER} joints each, and there are "
+                f"{len(self.joints)} joints: describe all of them, or leave fingers out"
+            )
         return self
 
     @model_validator(mode="after")

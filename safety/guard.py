@@ -17,9 +17,11 @@ from robot.protocols import Robot
 from robot.types import Command, FloatArray, RobotState, frozen_array
 from safety.arming import arming_complaints, standing_complaints
 from safety.capability import Capability
+from safety.collisions import Gaps, separation
 from safety.drive import AlwaysOn, Drive, Outside
 from safety.faults import Fault, FaultBook, HeldError, cause_of
 from safety.filters import FilterMemory, Step, brake, filter_command, require_short_stops, seeded
+from safety.fingers import Fingers
 from safety.limits import GuardConfig, Limits
 from safety.modes import Ask, Cause, Inputs, ModeState, next_mode, sentences
 from safety.monitor import MonitorMemory, derating, watch
@@ -52,6 +54,7 @@ class GuardedRobot:
         drive: The robot's torque; None where it is always on.
         capability: What its motors can do: wider limits are never armed.
         pulse_rad: One count of its position registers, rad; None where it has none.
+        fingers: Of a claw, to be kept apart by `collision_margin_m`; None where a robot has none.
         outside: Emergency stops and other reasons from outside.
 
     Raises:
@@ -69,6 +72,7 @@ class GuardedRobot:
         drive: Drive | None = None,
         capability: Capability | None = None,
         pulse_rad: float | None = None,
+        fingers: Fingers | None = None,
         outside: Sequence[Outside] = (),
     ) -> None:
         if not period_s > 0.0:
@@ -85,11 +89,13 @@ class GuardedRobot:
         self._normal = config.limits(robot.joint_names, pulse_rad=pulse_rad)
         self._wide = config.limits(robot.joint_names, routine=True, pulse_rad=pulse_rad)
         require_short_stops(self._normal, robot.joint_names, period_s)
+        self._separation = separation(config.collision_margin_m, fingers, self._joints)
         self._modes = ModeState(since_s=now_s())
         self._raised = Cause.NONE
         self._monitor = MonitorMemory()
         # Made anew by each `engage`.
         self._rejections: Rejections
+        self._gaps: Gaps
         self._memory: FilterMemory | None = None
         self._state: RobotState | None = None
         self._written_s: float | None = None
@@ -288,6 +294,21 @@ class GuardedRobot:
         self._look(Ask.NONE, settled=rest is None or bool((np.abs(state.joints.position_rad - rest) < _SETTLED_RAD).all()))
 
     def _emission(self, command: Command | None, memory: FilterMemory, state: RobotState) -> Step:
+        step = self._filtered(command, memory, state)
+        moves = self.mode.moves
+        if self._separation is None or not (moves or self.mode is Mode.SETTLE):
+            return step
+        measured = state.joints.position_rad if moves else None
+        near, gaps = self._separation.nearing(step[1], self._wide.braking_rad_s2, self._period_s, measured, self._gaps)
+        if not near:
+            self._gaps = gaps
+            return step
+        self._raised |= Cause.COLLISION
+        self._step()
+        sent, memory, reasons = brake(memory, self._wide, self._period_s)
+        return sent, memory, reasons | Reason.HOLD
+
+    def _filtered(self, command: Command | None, memory: FilterMemory, state: RobotState) -> Step:
         mode, h = self.mode, self._period_s
         if mode is Mode.SETTLE and self._wide.rest_rad is not None:
             memory = memory._replace(derating=np.ones(self._joints))
@@ -330,6 +351,8 @@ class GuardedRobot:
         measured, wide = self._state.joints.position_rad, self._wide
         # The play of the gears may show a joint beyond what its register takes; one that is further out is not driven.
         self._memory = seeded(frozen_array(np.clip(measured, wide.position_min_rad, wide.position_max_rad)))
+        if self._separation is not None:
+            self._gaps = self._separation.begun(self._memory.applied_rad, measured)
         return self._memory
 
     def _let_go(self) -> None:

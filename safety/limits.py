@@ -86,6 +86,9 @@ class GuardConfig(BaseModel):
     tilt_max_rad: float | None = Field(
         default=None, gt=0.0, le=math.pi, description="A policy on a base that leans further is stopped; a routine may go on. Null: never."
     )
+    collision_margin_m: float | None = Field(
+        default=None, gt=0.0, le=0.1, description="Fingers of a claw that come nearer to each other are stopped: HOLD. Null: not watched."
+    )
     voltage_min_v: float | None = Field(default=None, gt=0.0, description="A battery below it for a second is empty: settle, torque off.")
     sensor_age_max_s: float = Field(default=0.2, gt=0.0, le=10.0, description="Older readings of IMU or tracker stop the robot.")
     camera_age_max_s: float | None = Field(default=None, gt=0.0, description="Age since the capture; null: not watched.")

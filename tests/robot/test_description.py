@@ -37,8 +37,8 @@ def test_each_robot_of_the_project_can_be_read_and_fits_its_motors(name: str) ->
         assert joint.lower_rad <= joint.home_rad <= joint.upper_rad
 
 
-def spoiled(tmp_path: Path, change: dict[str, object], joint: dict[str, object] | None = None) -> Path:
-    values = yaml.safe_load((ROBOTS / "kitty.yaml").read_text())
+def spoiled(tmp_path: Path, change: dict[str, object], joint: dict[str, object] | None = None, robot: str = "kitty") -> Path:
+    values = yaml.safe_load((ROBOTS / f"{robot}.yaml").read_text())
     values.update(change)
     if joint is not None:
         values["joints"][3].update(joint)
@@ -71,6 +71,30 @@ def test_a_wrong_description_is_refused_with_key_and_bound(
 ) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         load_description(spoiled(tmp_path, change, joint))
+    assert "\n" not in str(caught.value)
+
+
+CAPSULE = {"link": "side", "from_m": 0.0, "to_m": 0.05, "radius_m": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"azimuth_rad": [0.0, 3.1]},
+            "names 2 fingers of 3 joints each, and there are 9 joints: describe all of them, or leave fingers out",
+        ),
+        ({"base_radius_m": 0.0}, "fingers.base_radius_m"),
+        ({"capsules": []}, "fingers.capsules"),
+        ({"capsules": [CAPSULE | {"link": "palm"}]}, "'side', 'middle' or 'tip'"),
+        ({"capsules": [CAPSULE | {"to_m": 0.0}]}, "from_m 0.0 must be below to_m 0.0"),
+        ({"capsules": [CAPSULE | {"radius_m": -0.01}]}, "radius_m"),
+    ],
+)
+def test_wrong_fingers_are_refused_with_key_and_bound(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    fingers = yaml.safe_load((ROBOTS / "claw.yaml").read_text())["fingers"]
+    with pytest.raises(UsageError, match=message) as caught:
+        load_description(spoiled(tmp_path, {"fingers": fingers | change}, robot="claw"))
     assert "\n" not in str(caught.value)
 
 
