@@ -22,8 +22,6 @@ from safety.filters import filter_command, seeded
 _WARM = 500
 # At 12 joints, 99.9% of the ticks.
 _TARGET_US = 200.0
-# In so much of its box no two fingers of the claw meet.
-_FREE = 0.2
 
 
 def main(argv: Sequence[str]) -> Report:
@@ -87,10 +85,9 @@ def _whole(robot: str, seed: int) -> Callable[[], None]:
     guard, plant, limits = make_guard(robot)
     guard.engage()
     rng = np.random.default_rng(seed)
-    middle, half = 0.5 * (limits.position_max_rad + limits.position_min_rad), 0.5 * (limits.position_max_rad - limits.position_min_rad)
-    # A claw that is stopped for its fingers has less to do.
-    share = 1.0 if guard.config.collision_margin_m is None else _FREE
-    commands = [Command(frozen_array(middle + share * half * row)) for row in rng.uniform(-1.0, 1.0, (997, len(middle)))]
+    commands = [
+        Command(frozen_array(row)) for row in rng.uniform(limits.position_min_rad, limits.position_max_rad, (997, len(guard.joint_names)))
+    ]
     count = 0
 
     def tick() -> None:

@@ -1,8 +1,9 @@
 """What keeps the fingers of a claw apart: pure functions of poses, and of how near each pair may come.
 
 The law, with d the distance of a pair of fingers (`safety.fingers`) and m the margin: neither what is emitted, nor where that would end if
-it were braked, nor what is measured is nearer than the smaller of m and the largest d since the robot was engaged, measurements but for
-the play of the gears. So fingers inside of the margin may part, and may not come nearer. docs/safety.md derives what this means in between.
+it were braked, is nearer than the smaller of m and the largest d since the robot was engaged. So fingers inside of the margin may part,
+and may not come nearer. What is measured is held to half of m, but for the play of the gears. docs/safety.md derives what this means in
+between.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ PLAY_M = 0.001
 SLACK_M = 1e-6
 
 
+# Share of the margin that is left to joints which overshoot their targets.
+_MEASURED = 0.5
+
+
 class Gaps(NamedTuple):
     """How near each of m pairs of fingers may come, shapes (m,), m.
 
@@ -33,6 +38,20 @@ class Gaps(NamedTuple):
 
     target_m: FloatArray
     measured_m: FloatArray
+
+
+class Verdict(NamedTuple):
+    """What is to be said of an emission, and of the measurement before it.
+
+    Attributes:
+        apart: It keeps fingers apart. Otherwise the robot brakes instead: its way to a stop was looked at.
+        pushed: Fingers were measured too near to each other, whatever their targets are.
+        gaps: For the next tick.
+    """
+
+    apart: bool
+    pushed: bool
+    gaps: Gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +68,10 @@ class Separation:
 
     def begun(self, target_rad: FloatArray, measured_rad: FloatArray) -> Gaps:
         """Return what holds for a robot that begins with these targets and was measured there, shapes (n,), rad."""
-        return Gaps(*np.minimum(self.margin_m, self.fingers.distances(np.stack((target_rad, measured_rad)))))
+        target, measured = self.fingers.distances(np.stack((target_rad, measured_rad)))
+        return Gaps(np.minimum(self.margin_m, target), np.minimum(_MEASURED * self.margin_m, measured))
 
-    def nearing(
-        self, emission: FilterMemory, braking_rad_s2: FloatArray, h: float, measured_rad: FloatArray | None, gaps: Gaps
-    ) -> tuple[bool, Gaps]:
+    def judge(self, emission: FilterMemory, braking_rad_s2: FloatArray, h: float, measured_rad: FloatArray | None, gaps: Gaps) -> Verdict:
         """Tell whether an emission, or what is measured, brings fingers too near to each other.
 
         Args:
@@ -62,9 +80,6 @@ class Separation:
             h: Length of a bus tick, s.
             measured_rad: Shape (n,), rad; None: only targets are looked at.
             gaps: Of the tick before.
-
-        Returns:
-            Whether, and the gaps for the next tick if the emission is sent.
         """
         place = emission.applied_rad
         end = place + stopping_way(emission.velocity_rad_s, braking_rad_s2, h)
@@ -73,12 +88,12 @@ class Separation:
         target = distances[:2].min(axis=0)
         measured = gaps.measured_m if measured_rad is None else distances[2]
         # A distance that is not a number is none.
-        apart = bool((target >= gaps.target_m - SLACK_M).all() and (measured >= gaps.measured_m - PLAY_M).all())
-        return not apart, Gaps(self._kept(gaps.target_m, target), self._kept(gaps.measured_m, measured))
-
-    def _kept(self, least_m: FloatArray, now_m: FloatArray) -> FloatArray:
-        """Let what has parted not come back nearer."""
-        return np.maximum(least_m, np.minimum(self.margin_m, now_m))
+        apart = bool((target >= gaps.target_m - SLACK_M).all())
+        pushed = not (measured >= gaps.measured_m - PLAY_M).all()
+        # Let what has parted not come back nearer.
+        target_m = np.maximum(gaps.target_m, np.minimum(self.margin_m, target)) if apart else gaps.target_m
+        measured_m = gaps.measured_m if pushed else np.maximum(gaps.measured_m, np.minimum(_MEASURED * self.margin_m, measured))
+        return Verdict(apart, pushed, Gaps(target_m, measured_m))
 
 
 def separation(margin_m: float | None, fingers: Fingers | None, joints: int) -> Separation | None:

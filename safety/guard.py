@@ -22,7 +22,7 @@ from safety.drive import AlwaysOn, Drive, Outside
 from safety.faults import Fault, FaultBook, HeldError, cause_of
 from safety.filters import FilterMemory, Step, brake, filter_command, require_short_stops, seeded
 from safety.fingers import Fingers
-from safety.limits import GuardConfig, Limits
+from safety.limits import GuardConfig
 from safety.modes import Ask, Cause, Inputs, ModeState, next_mode, sentences
 from safety.monitor import MonitorMemory, derating, watch
 from safety.rejections import Rejections, rejected
@@ -88,6 +88,8 @@ class GuardedRobot:
         self._outside = tuple(outside)
         self._normal = config.limits(robot.joint_names, pulse_rad=pulse_rad)
         self._wide = config.limits(robot.joint_names, routine=True, pulse_rad=pulse_rad)
+        # Of what drives, or has driven last: a robot that brakes stays in its box.
+        self._limits = self._wide
         require_short_stops(self._normal, robot.joint_names, period_s)
         self._separation = separation(config.collision_margin_m, fingers, self._joints)
         self._modes = ModeState(since_s=now_s())
@@ -196,6 +198,7 @@ class GuardedRobot:
             raise RobotError(f"not armed: {'; '.join(complaints)}")
         if not self._drive.armed:
             self._drive.arm()
+        self._limits = self._wide
         self._reseed()
         self._step(Ask.ARM)
 
@@ -238,6 +241,7 @@ class GuardedRobot:
         self._look(Ask.RELEASE | Ask.REST)
         if self.mode is not Mode.ARMED_HOLD:
             raise self._held()
+        self._limits = self._wide if mode is Mode.RESETTING else self._normal
         self._reseed()
         self._step(_DRIVES[mode])
 
@@ -299,23 +303,25 @@ class GuardedRobot:
         if self._separation is None or not (moves or self.mode is Mode.SETTLE):
             return step
         measured = state.joints.position_rad if moves else None
-        near, gaps = self._separation.nearing(step[1], self._wide.braking_rad_s2, self._period_s, measured, self._gaps)
-        if not near:
-            self._gaps = gaps
+        verdict = self._separation.judge(step[1], self._limits.braking_rad_s2, self._period_s, measured, self._gaps)
+        self._gaps = verdict.gaps
+        if verdict.pushed:
+            self._raised |= Cause.COLLISION
+            self._step()
+        elif verdict.apart:
             return step
-        self._raised |= Cause.COLLISION
-        self._step()
-        sent, memory, reasons = brake(memory, self._wide, self._period_s)
-        return sent, memory, reasons | Reason.HOLD
+        sent, memory, reasons = brake(memory, self._limits, self._period_s)
+        return sent, memory, reasons | (Reason.HOLD if self.mode in STOPPED else Reason.APART)
 
     def _filtered(self, command: Command | None, memory: FilterMemory, state: RobotState) -> Step:
         mode, h = self.mode, self._period_s
         if mode is Mode.SETTLE and self._wide.rest_rad is not None:
+            self._limits = self._wide
             memory = memory._replace(derating=np.ones(self._joints))
-            sent, memory, reasons = filter_command(self._wide.rest_rad, memory, self._wide, h)
+            sent, memory, reasons = filter_command(self._wide.rest_rad, memory, self._limits, h)
             return sent, memory, reasons | Reason.HOLD
         if command is None or not mode.moves:
-            sent, memory, reasons = brake(memory, self._wide, h)
+            sent, memory, reasons = brake(memory, self._limits, h)
             return sent, memory, reasons | (Reason.HOLD if mode in STOPPED else Reason.NONE)
         memory = memory._replace(derating=derating(state.joints, self._monitor, self.config, self._limits))
         ramp = 1 if mode is Mode.RESETTING else self._ramp_ticks
@@ -337,10 +343,6 @@ class GuardedRobot:
         self._newest = applied = AppliedCommand(done.position_rad, reasons, self.mode)
         self._book.add(state, applied, command)
         return applied
-
-    @property
-    def _limits(self) -> Limits:
-        return self._wide if self.mode is Mode.RESETTING else self._normal
 
     def _reseed(self) -> FilterMemory:
         """Begin at the measured pose."""

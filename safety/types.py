@@ -28,12 +28,24 @@ class Reason(IntFlag):
     INTERPOLATED = 1 << 9
     # The tick came too late, or twice: what was sent before is kept.
     LATE = 1 << 10
+    # Parts of the robot would have come too near to each other: it braked instead.
+    APART = 1 << 11
     # The guard stopped the robot, whatever was asked.
     HOLD = 1 << 16
 
 
 # Stages that override the policy. Low-pass and interpolation shape every command and are no intervention.
-INTERVENTIONS = Reason.ENVELOPE | Reason.NOT_FINITE | Reason.COUPLED | Reason.RATE | Reason.BOX | Reason.DERATED | Reason.LATE | Reason.HOLD
+INTERVENTIONS = (
+    Reason.ENVELOPE
+    | Reason.NOT_FINITE
+    | Reason.COUPLED
+    | Reason.RATE
+    | Reason.BOX
+    | Reason.DERATED
+    | Reason.LATE
+    | Reason.APART
+    | Reason.HOLD
+)
 
 
 class Mode(IntEnum):

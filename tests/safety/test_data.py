@@ -49,6 +49,7 @@ def test_a_bit_of_a_log_never_changes_its_meaning():
         "QUANTISED": 8,
         "INTERPOLATED": 9,
         "LATE": 10,
+        "APART": 11,
         "HOLD": 16,
     }
     causes = (

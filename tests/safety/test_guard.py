@@ -125,6 +125,24 @@ def test_a_joint_that_carried_too_much_stays_slow_for_the_next_drive_too():
     assert applied.position_rad[0] > 0.1
 
 
+@pytest.mark.parametrize("mode", [Mode.ACTIVE, Mode.RESETTING])
+def test_a_robot_that_brakes_stays_in_the_box_in_which_it_was_driven_and_is_rounded_into_it(mode):
+    # No bound is a whole number of pulses.
+    wide = {"routine_position_min_rad": -0.7004, "routine_position_max_rad": 0.7004}
+    config = GuardConfig(position_min_rad=-0.5004, position_max_rad=0.5004, **wide, velocity_max_rad_s=5.0, acceleration_max_rad_s2=300.0)
+    most = 0.7004 if mode is Mode.RESETTING else 0.5004
+    rig = Rig(config, engaged=False, pulse_rad=0.0015)
+    rig.guard.arm()
+    rig.guard.engage(mode)
+    rig.tick((most, -most, most), 60)
+    rig.guard.stop()
+    for _ in range(5):
+        held = rig.tick((0.0, 0.0, 0.0))
+        assert held.mode is Mode.HOLD
+        assert (np.abs(held.position_rad) <= most).all()
+        assert (np.abs(held.position_rad) > most - 0.0015).all()
+
+
 def test_three_bad_commands_in_a_row_hold_until_the_robot_is_engaged_again():
     rig = Rig()
     masks = [rig.tick(BAD.position_rad).reasons for _ in range(3)]
