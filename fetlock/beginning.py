@@ -12,10 +12,10 @@ import numpy as np
 from robot.errors import PortError, RobotError
 from robot.protocols import Clock
 from safety import BusTick, Cause, GuardedRobot
-from safety.modes import RULES, Clear, sentences
+from safety.faults import cause_of
+from safety.modes import RULES, Clear, needs_person, sentences
 from safety.resets import ResetStep, run_routine
 
-_PERSONS = frozenset((Clear.OPERATOR, Clear.DISARM))
 # Pauses between attempts double, s: a second or two of silence, as after a knocked plug, costs no more than it lasts, and a robot that is
 # out of order is not shaken.
 _PAUSE_S, _PAUSE_MAX_S = 0.5, 10.0
@@ -23,6 +23,7 @@ _PAUSE_S, _PAUSE_MAX_S = 0.5, 10.0
 _LOOK_S = 1.0
 # What a motor has lost with its power, or latched, is set up again before it is armed.
 _UNFIT = Cause.REBOOTED | Cause.MOTOR
+_LOST = Cause.REBOOTED | Cause.PORT
 
 _log = logging.getLogger(__name__)
 
@@ -107,10 +108,13 @@ class EpisodeReset:
                 self._begin(rng, ticks)
             except RobotError as error:
                 tries += 1
-                if self._needs_person():
+                # Whatever said it, a lost port and a motor without torque hold the robot until a person has come.
+                self._guard.trip(cause_of(error) & _LOST)
+                if needs_person(self._guard.causes):
                     self._await_person(error, goes_on)
                     continue
-                if paused_s + pause_s > self._patience.retry_s or not goes_on():
+                over = any(RULES[cause].clear is Clear.NEVER for cause in self._guard.causes) or not goes_on()
+                if over or paused_s + pause_s > self._patience.retry_s:
                     if tries == 1:
                         raise
                     raise RobotError(
@@ -136,9 +140,6 @@ class EpisodeReset:
             ticks += run_routine(self._steps, self._guard, self._clock).ticks
         self._guard.engage()
 
-    def _needs_person(self) -> bool:
-        return any(RULES[cause].clear in _PERSONS for cause in self._guard.causes)
-
     def _await_person(self, error: RobotError, goes_on: Callable[[], bool]) -> None:
         """Hold until an operator has cleared what only an operator can; raises `error` if none comes."""
         if not self._patience.operator_s:
@@ -148,7 +149,7 @@ class EpisodeReset:
         _log.warning("waiting for an operator: %s; %sthen 'fetlock stop --clear'", sentences(causes), first)
         end_s = self._clock.now_s() + self._patience.operator_s
         lost, look_s = Cause.PORT in causes, 0.0
-        while self._needs_person():
+        while needs_person(self._guard.causes):
             if self._clock.now_s() >= end_s or not goes_on():
                 raise error
             if lost and self._clock.now_s() >= look_s:

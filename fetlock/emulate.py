@@ -32,6 +32,7 @@ from sim import (
     ServoConfig,
     ServoSensors,
     describe,
+    drop_intact,
     reset_standing,
     servo_physics,
 )
@@ -147,6 +148,7 @@ def machine_bus(machine: ServoConfig, bus_hz: float, options: BusOptions) -> Emu
         physics,
         bus_steps=round(machine.physics_hz / bus_hz),
         reset=senses.reset,
+        drop=partial(senses.reset, fallen=True),
         observers=(senses.observe,),
         report=senses.report,
         picture=senses.picture,
@@ -173,10 +175,10 @@ class Senses:
         self._step_s = physics.step_s
         self._next_s = 0.0
 
-    def reset(self, plant: ServoPlant, rng: np.random.Generator) -> MotorConditions:
-        """Let the robot stand up; the noise of its sensors begins anew."""
+    def reset(self, plant: ServoPlant, rng: np.random.Generator, *, fallen: bool = False) -> MotorConditions:
+        """Let the robot stand up, or fall anyhow; the noise of its sensors begins anew."""
         self._plant = plant
-        conditions = reset_standing(plant, self._physics, rng)
+        conditions = (drop_intact if fallen else reset_standing)(plant, self._physics, rng)
         readings = joint_readings(describe(self._machine))
         self._sensors = ServoSensors(readings, self._machine.noise, conditions, plant.sample().step, plant.step_s)
         self._next_s = 0.0

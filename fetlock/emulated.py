@@ -93,6 +93,7 @@ class _Emulated:
         self._lockstep = LockstepClock(float(status["step_s"]), int(status["bus_steps"])) if lockstep else None
         self._real = RealTimeClock(1.0 / config.bus_hz)
         self._not_before_step = 0
+        self._fallen = robot_config.fallen
         self._step_s = float(status["step_s"])
         description = description_of(robot_config)
         silence_s = _LOCKSTEP_SILENCE_S if lockstep else _REALTIME_SILENCE_S
@@ -133,7 +134,7 @@ class _Emulated:
 
     def _reset(self, rng: np.random.Generator) -> None:
         # An unseen hand holds a robot whose torque is off until the guard has switched it on.
-        start = self._client.reset(rng, self._not_before_step, hold=not self._robot.armed)
+        start = self._client.reset(rng, self._not_before_step, hold=not self._robot.armed, fallen=self._fallen)
         if self._lockstep is not None:
             self._lockstep.step = start.step
         self._tracker.begin(start)

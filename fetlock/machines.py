@@ -30,6 +30,8 @@ class EmulatedConfig(BaseModel):
     paced: bool = False
     # Of the USB adapter's latency timer, ms; needs paced.
     latency_ms: float = Field(default=0.0, ge=0.0, le=50.0)
+    # Let it fall anyhow where an episode would place it on its feet, for a routine to stand it up.
+    fallen: bool = False
     # File with a script of faults.
     faults: str | None = None
 

@@ -14,6 +14,7 @@ from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, load_config
 from fetlock.guarding import guard_of
 from fetlock.machines import EmulatedConfig, HardwareConfig
+from fetlock.resets import served_routine
 from robot.clock import PacedClock, RealTimeClock, monotonic_s
 from robot.errors import FetlockError, UsageError
 from robot.realtime import Scheduler, become_realtime
@@ -39,11 +40,11 @@ def make_machine(config: RunConfig) -> Machine:
 
         reached = connect_emulated(config, realtime=True) if isinstance(robot, EmulatedConfig) else connect_hardware(config)
         guard = guard_of(config, reached.robot, reached.clock, reached.robot, stoppable=True)
-        return Machine(guard, reached.clock, reached.schedule, release=reached.reset, drive=reached.robot)
+        return Machine(guard, reached.clock, reached.schedule, reached.reset, reached.robot, served_routine(config))
     simulation = simulate(robot, config.bus_hz)
     real = RealTimeClock(1.0 / config.bus_hz)
     guard = guard_of(config, simulation.robot, simulation.clock, stoppable=True)
-    return Machine(guard, PacedClock(simulation.clock, real), real, release=simulation.robot.reset)
+    return Machine(guard, PacedClock(simulation.clock, real), real, simulation.robot.reset, steps=served_routine(config))
 
 
 def silence_of(control_hz: float) -> Silence:

@@ -55,6 +55,11 @@ def routine_of(config: RunConfig) -> tuple[ResetStep, ...] | None:
     return routine(config)
 
 
+def served_routine(config: RunConfig) -> tuple[ResetStep, ...]:
+    """Return the routine that a motion process offers, however episodes begin; none where there is none for its robot."""
+    return routine(config) if body_kind(config.robot) in _MANNERS else ()
+
+
 def routine(config: RunConfig) -> tuple[ResetStep, ...]:
     """Return the routine of a robot, however it is reached: cool down, stand up.
 

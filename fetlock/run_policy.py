@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,14 +19,20 @@ from fetlock.config import RunConfig, config_yaml, load_config
 from fetlock.evaluate import default_config_of
 from fetlock.machines import HardwareConfig
 from fetlock.motion_process import MotionProcess
+from fetlock.resets import routine_of
 from policy.acting import NumpyActor
 from policy.snapshot import load_policy
 from robot.clock import TickStatistics, monotonic_s, set_timer_slack, sleep_s
-from robot.errors import UsageError
+from robot.errors import RobotError, UsageError
 from safety import MotionClient, MotionClock, RemoteMotion
+from safety.modes import needs_person
+from safety.motion_records import Outcome
 from safety.types import Mode
 from training.env import RobotEnv
 from training.tasks.walk import WalkMemory
+
+# How often it is looked whether an operator has helped, s.
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +165,7 @@ def _drive_client(path: Path, config: RunConfig, client: MotionClient, seconds: 
     env: RobotEnv[WalkMemory] = RobotEnv(
         motion,
         make_task(config, motion.policy_period_s),
-        lambda rng, _: _released(client, int(rng.integers(2**31))),
+        Beginning(client, routine=routine_of(config) is not None),
         client.close,
         config.task.time_limit_steps,
         timing=timing,
@@ -173,10 +180,35 @@ def _drive_client(path: Path, config: RunConfig, client: MotionClient, seconds: 
     return replace(report, lateness_ms=timing.percentiles_ms(), granted=client.about.granted)
 
 
-def _released(client: MotionClient, seed: int) -> tuple[()]:
-    """Begin an episode where the robot is served."""
-    client.release(seed)
-    return ()
+class Beginning:
+    """Begins episodes where the robot is served: by a release, or, but for the first one's place, by its routine.
+
+    Args:
+        client: Of the motion process.
+        routine: Whether a routine brings the robot to where an episode begins.
+    """
+
+    def __init__(self, client: MotionClient, *, routine: bool) -> None:
+        self._client = client
+        self._routine = routine
+        self._placed = False
+
+    def __call__(self, rng: np.random.Generator, goes_on: Callable[[], bool] = lambda: True) -> tuple[()]:
+        """Begin an episode drawn from `rng`.
+
+        Raises:
+            RobotError: If the robot cannot be released, or its routine fails or is stopped.
+        """
+        if not self._routine or not self._placed:
+            self._client.release(int(rng.integers(2**31)))
+            self._placed = True
+        while self._routine and (end := self._client.reset()).outcome is not Outcome.DONE:
+            if end.outcome is not Outcome.OPERATOR or not goes_on():
+                raise RobotError(f"the reset routine ended, {end.outcome.name.lower()}: {end.history}")
+            sys.stderr.write(f"waiting for an operator: {end.history}\n")
+            while needs_person(self._client.causes) and goes_on():
+                sleep_s(_LOOK_S)
+        return ()
 
 
 def _drive(path: Path, config: RunConfig, env: RobotEnv[WalkMemory], seconds: float, seed: int) -> RunReport:

@@ -25,7 +25,7 @@ from robot.types import Command, RobotState, TrackedAngle, frozen_array, require
 
 # How many ticks a joint may be silent: ten lost answers are a fault, one is not.
 _SILENT_TICKS = 10
-# How many ticks may have a wrong answer in the place of a right one before another tick has all of them: the list of faults asks for three.
+# Ticks, of ten, with a wrong answer in the place of a right one, before one in which all motors are heard: the fault list asks for three.
 _WRONG_TICKS = 3
 # How long motors that start again are waited for, and how often they are asked, s.
 _RETURN_S, _ASK_S = 3.0, 0.05
@@ -187,12 +187,18 @@ class HardwareRobot:
         self._armed = False
 
     def resync(self) -> None:
-        """Take the robot as it is after something else has moved it, such as the reset of an emulated machine; ends a HOLD."""
+        """Take the robot as it is after something else has moved it, such as the reset of an emulated machine; ends a HOLD.
+
+        Raises:
+            MotorError: If a motor has lost its torque meanwhile: answers are believed from here on, whatever its clock says.
+            RobotError: As `read`.
+        """
         self._require_open()
         self._connection.group.forget()
         self._held = self._state = None
         self._sent_s = monotonic_s()
         self._goals = self._connection.joint_map.to_raw(self.read().joints.position_rad)
+        self._require_torque(np.arange(len(self.joint_names)))
 
     def recover(self) -> None:
         """Restart motors that report an error, set all up again and verify them; torque stays off.

@@ -15,7 +15,8 @@ import numpy as np
 from robot.errors import ClosedError, CommandError, RobotError, StaleError
 from robot.transport import OverrunError, alive
 from robot.types import Command, RobotState
-from safety.command_side import CommandSide
+from safety.command_side import CommandSide, RoutineEnd
+from safety.modes import Cause
 from safety.motion_link import About, MotionLink
 from safety.motion_records import Has, Record, Request, applied_of, state_of
 from safety.types import AppliedCommand, Mode
@@ -76,6 +77,12 @@ class MotionClient:
         """Whether torque is on in the present tick."""
         self.read()
         return self._row is not None and bool(int(self._row["has"]) & Has.ARMED)
+
+    @property
+    def causes(self) -> Cause:
+        """Why the robot is stopped, in the newest tick; none while nothing stops it."""
+        row = self._wait_for(max(self._first, self.head - 1))
+        return Cause(int(row["causes"]))
 
     def read(self) -> RobotState:
         self._require_open()
@@ -147,6 +154,21 @@ class MotionClient:
         """Say, as the operator, that what stopped the robot is over."""
         self._ask(Request.CLEAR)
 
+    def reset(self) -> RoutineEnd:
+        """Let the robot run its reset routine where it is served, and wait for its end; a `stop`, whoever asks for it, ends it.
+
+        It needs this process: one that is killed meanwhile leaves a robot in HOLD.
+
+        Raises:
+            RobotError: If it cannot begin, with the server's reason.
+            StaleError: If the server falls silent.
+        """
+        self._ask(Request.RESET)
+        try:
+            return self._commands.await_routine(self.stale_after_s)
+        finally:
+            self._forget()
+
     def shut_down(self) -> None:
         """Ask the motion process to stop the robot, release it and end."""
         self._ask(Request.CLOSE)
@@ -157,8 +179,11 @@ class MotionClient:
         try:
             self._commands.ask(request, seed)
         finally:
-            # The state of the tick in which it was executed was read after it.
-            self._first, self._row, self._state = self.head, None, None
+            self._forget()
+
+    def _forget(self) -> None:
+        """Read no state from before; that of the tick in which a request was executed was read after it."""
+        self._first, self._row, self._state = self.head, None, None
 
     def await_tick(self, position: int) -> RobotState:
         """Wait until the server has published this tick, begin it here, and return its state.

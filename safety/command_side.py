@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,10 +12,18 @@ from robot.errors import RobotError, StaleError
 from robot.transport import alive
 from robot.types import Command
 from safety.motion_link import About, MotionLink
-from safety.motion_records import Request, command_dtype
+from safety.motion_records import Outcome, Request, command_dtype
 
 # Arming and connecting anew take about a second, the start of a simulated episode less (measured).
 _REQUEST_TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class RoutineEnd:
+    """How a reset routine ended: `history` has its attempts, or what stopped it."""
+
+    outcome: Outcome
+    history: str
 
 
 class CommandSide:
@@ -81,6 +90,23 @@ class CommandSide:
             self._sleep(self._about.period_s / 2)
         if failure:
             raise RobotError(f"{request.name.lower()} failed: {failure}")
+
+    def await_routine(self, silent_s: float) -> RoutineEnd:
+        """Wait until the routine that was begun last has ended.
+
+        Args:
+            silent_s: A server without a heartbeat for so long is stale.
+
+        Raises:
+            StaleError: If the server dies or falls silent.
+        """
+        while True:
+            status = self._link.status.read()
+            if status is not None and int(status["outcome"][0]) != Outcome.RUNNING:
+                return RoutineEnd(Outcome(int(status["outcome"][0])), bytes(status["history"][0]).decode())
+            if not alive(self._about.pid) or self._now_s() - self._link.words.get("heartbeat_s") > silent_s:
+                raise self._stale("has fallen silent in a reset routine")
+            self._sleep(self._about.period_s)
 
     def _answer(self, sequence: int) -> str | None:
         """Return what the server says of a request: nothing for done, else why it failed; None while it has not said anything."""

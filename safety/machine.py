@@ -12,6 +12,7 @@ from robot.errors import UsageError
 from robot.protocols import Clock
 from safety.drive import Drive
 from safety.guard import GuardedRobot
+from safety.resets.routines import ResetStep
 
 
 class TickCounts(Protocol):
@@ -45,6 +46,7 @@ class Machine:
         release: Makes the robot ready to be driven again, torque as it is. Hardware is taken as it stands; a simulated robot begins an
             episode drawn from the generator.
         drive: The robot's torque; None where it cannot be switched off.
+        steps: Its reset routine; none where there is none.
     """
 
     robot: GuardedRobot
@@ -52,6 +54,7 @@ class Machine:
     schedule: Schedule
     release: Callable[[np.random.Generator], None]
     drive: Drive | None = None
+    steps: tuple[ResetStep, ...] = ()
 
     def begin(self, rng: np.random.Generator) -> None:
         """Make the robot ready, torque on, and let a policy drive it.

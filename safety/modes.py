@@ -127,6 +127,7 @@ class Ask(IntFlag):
     REST = 1 << 7
 
 
+_PERSONS = frozenset((Clear.OPERATOR, Clear.DISARM))
 _DRIVES = ((Ask.RESET, Mode.RESETTING), (Ask.TELEOPERATE, Mode.TELEOP), (Ask.DRIVE, Mode.ACTIVE))
 _OFF = frozenset((Mode.BOOT, Mode.DISARMED, Mode.TERMINATED))
 
@@ -168,6 +169,11 @@ class Inputs:
 def severest(causes: Cause) -> Stop:
     """Return the severest action of a set of causes."""
     return max((RULES[cause].stop for cause in causes), default=Stop.NONE)
+
+
+def needs_person(causes: Cause) -> bool:
+    """Tell whether one of a set of causes ends when a person says so, and not before."""
+    return any(RULES[cause].clear in _PERSONS for cause in causes)
 
 
 def sentences(causes: Cause) -> str:

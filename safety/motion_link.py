@@ -108,6 +108,11 @@ class MotionLink:
         names, granted = (bytes(record[field][0]).decode().splitlines() for field in ("joint_names", "granted"))
         return About(int(record["pid"][0]), float(record["period_s"][0]), tuple(names), tuple(granted))
 
+    @property
+    def owned(self) -> bool:
+        """Whether somebody owns the command side now, by its lock."""
+        return lock_holder(_block(self.name, "command")) is not None
+
     def ask_stop(self, now_s: float, sleep: Callable[[float], None], patience_s: float) -> bool:
         """Bring the robot into HOLD, whoever owns it; return whether the server confirmed it in time. Never raises.
 

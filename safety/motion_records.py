@@ -15,6 +15,8 @@ Record = NDArray[np.void]
 
 # Bytes of the texts: an error is one line, and a robot has at most some dozens of joints.
 _TEXT, _NAMES = 400, 4096
+# A routine's history: two steps of five attempts, each of up to 100 bytes, and what a person is asked for.
+_HISTORY = 1200
 
 
 class Request(IntEnum):
@@ -29,6 +31,23 @@ class Request(IntEnum):
     ENGAGE = 5
     # Of an operator.
     CLEAR = 6
+    # The robot's reset routine. Answered when it has begun; `Outcome` says how it ended.
+    RESET = 7
+
+
+class Outcome(IntEnum):
+    """How the newest reset routine ended."""
+
+    NONE = 0
+    RUNNING = 1
+    # The robot is where an episode begins; whoever asked drives.
+    DONE = 2
+    # Something stopped it that the next one may end.
+    FAILED = 3
+    # Something stopped it that only a person ends.
+    OPERATOR = 4
+    # Somebody stopped it, or who asked for it is gone.
+    STOPPED = 5
 
 
 class Has(IntFlag):
@@ -56,7 +75,7 @@ ABOUT = np.dtype(
         ("granted", f"S{_NAMES}"),
     ]
 )
-# Written when a request was executed, when the robot failed, and at the end. `failed` is of the acknowledged request.
+# Written when a request was executed, when the robot failed, when a routine ended, and at the end. `failed` is of the acknowledged request.
 STATUS = np.dtype(
     [
         ("epoch", "<u8"),
@@ -64,6 +83,8 @@ STATUS = np.dtype(
         ("errors", "<u8"),
         ("failed", "u1"),
         ("closed", "u1"),
+        ("outcome", "u1"),
+        ("history", f"S{_HISTORY}"),
         ("text", f"S{_TEXT}"),
         ("error", f"S{_TEXT}"),
     ]

@@ -19,6 +19,7 @@ from safety.machine import Machine, Silence
 from safety.modes import Cause
 from safety.motion_link import About, MotionLink
 from safety.motion_records import STATUS, Has, Record, Request, command_dtype, fill_state, tick_dtype
+from safety.served_routine import ServedRoutine
 from safety.types import STOPPED, AppliedCommand, Mode, Reason
 
 # How often a robot that is not driven has its garbage collected: of a frozen heap it takes microseconds.
@@ -47,6 +48,7 @@ class MotionServer:
         self._none = np.zeros(1, command_dtype(joints))
         self._record = np.zeros(1, tick_dtype(joints))
         self._status = np.zeros(1, STATUS)
+        self._routine = ServedRoutine(machine)
         # The command in effect; None: the robot is left where it is.
         self._target: Command | None = None
         self._stamp_s = 0.0
@@ -80,6 +82,10 @@ class MotionServer:
         lateness_s = counts.lateness_s
         self._heed_stop()
         self._serve_request()
+        if self._routine.running and not self._link.owned:
+            # A robot that nobody looks after does not move.
+            self._interrupt("its client is gone")
+            self._machine.robot.trip(Cause.SILENT)
         try:
             state = self._machine.robot.read()
         except RobotError as error:
@@ -124,6 +130,7 @@ class MotionServer:
         epoch = int(self._link.words.get("epoch"))
         if epoch != self._epoch:
             # A new owner: nothing that an earlier one asked for counts any more.
+            self._interrupt("another client has come")
             self._epoch, self._sequence, self._target = epoch, 0, None
         record = self._link.command.read()
         if record is None or int(record["epoch"][0]) != self._epoch or int(record["sequence"][0]) <= self._sequence:
@@ -136,13 +143,15 @@ class MotionServer:
             return
         self._sequence = int(row["sequence"])
         self._stamp_s = float(row["stamp_s"])
-        self._target = Command(frozen_array(row["target_rad"]))
+        # Whoever waits for a routine drives again when it has ended.
+        self._target = None if self._routine.running else Command(frozen_array(row["target_rad"]))
 
     def _serve_request(self) -> None:
         row = self._newest()[0]
         if int(row["sequence"]) == 0 or int(row["request"]) == Request.MOVE:
             return
         self._sequence = int(row["sequence"])
+        self._interrupt("its client asked for something else")
         failure = ""
         try:
             self._execute(int(row["request"]), int(row["seed"]))
@@ -153,7 +162,7 @@ class MotionServer:
         status = self._status
         status["epoch"], status["acknowledged"] = self._epoch, self._sequence
         status["failed"], status["text"] = bool(failure), _text(failure)
-        self._link.status.publish(status)
+        self._publish_status()
 
     def _execute(self, request: int, seed: int) -> None:
         machine = self._machine
@@ -166,6 +175,8 @@ class MotionServer:
             machine.robot.clear()
         elif request == Request.ENGAGE:
             machine.robot.engage(Mode(seed))
+        elif request == Request.RESET:
+            self._routine.begin()
         elif request not in (Request.ARM, Request.CUT):
             raise RobotError(f"the motion process knows no request {request}: it and its client are of different versions")
         elif machine.drive is None:
@@ -179,6 +190,8 @@ class MotionServer:
     def _drive(self, state: RobotState) -> AppliedCommand:
         """Send what is due, and return it; without torque, the pose that the robot has."""
         robot = self._machine.robot
+        if (driven := self._advance_routine()) is not None:
+            return driven
         age_s = self._now_s() - self._stamp_s
         if self._target is not None and age_s > self._silence.hold_s:
             self._target = None
@@ -195,6 +208,24 @@ class MotionServer:
         if applied.mode in STOPPED:
             self._target = None
         return AppliedCommand(applied.position_rad, applied.reasons | Reason.ENVELOPE | Reason.HOLD, applied.mode) if old else applied
+
+    def _advance_routine(self) -> AppliedCommand | None:
+        """Run a tick of the routine; None if none runs, or it has ended, well or not."""
+        running = self._routine.running
+        try:
+            driven = self._routine.tick()
+        except RobotError as error:
+            self._note(error)
+            return None
+        if running and driven is None:
+            self._publish_status()
+        return driven
+
+    def _interrupt(self, why: str) -> None:
+        """End a routine that runs: the robot brakes where it is, unless something else drives it."""
+        if self._routine.running:
+            self._routine.stop(why)
+            self._publish_status()
 
     def _publish(self, state: RobotState, applied: AppliedCommand) -> None:
         row, machine, ring = self._record[0], self._machine, self._link.ticks
@@ -215,10 +246,12 @@ class MotionServer:
 
     def _hold(self) -> None:
         self._target = None
+        self._interrupt("somebody stopped the robot")
         self._machine.robot.stop()
 
     def _fail(self, error: RobotError) -> None:
         """Stop the robot and tell everyone why; the loop goes on."""
+        self._routine.fail(error)
         self._hold()
         self._note(error)
 
@@ -236,17 +269,22 @@ class MotionServer:
     def _note(self, error: RobotError) -> None:
         self._status["errors"] += 1
         self._status["error"] = _text(f"{type(error).__name__}: {error}")
+        self._publish_status()
+
+    def _publish_status(self) -> None:
+        self._status["outcome"] = self._routine.outcome
+        self._status["history"] = _text(self._routine.history, "history")
         self._link.status.publish(self._status)
 
     def _collect_when_idle(self) -> None:
         """Collect garbage while nothing moves, where automatic collection is off."""
         now_s = self._now_s()
-        if self._target is None and not gc.isenabled() and now_s - self._collected_s > _COLLECT_EVERY_S:
+        if self._target is None and not self._routine.running and not gc.isenabled() and now_s - self._collected_s > _COLLECT_EVERY_S:
             self._collected_s = now_s
             gc.collect()
 
 
-def _text(words: str) -> bytes:
-    """Return one line that fits a status record."""
-    line = " ".join(words.split()).encode()[: STATUS["error"].itemsize]
+def _text(words: str, field: str = "error") -> bytes:
+    """Return one line that fits a field of a status record."""
+    line = " ".join(words.split()).encode()[: STATUS[field].itemsize]
     return line.decode(errors="ignore").encode()

@@ -19,7 +19,7 @@ from sim.kitty import KittyConfig, KittyPhysics
 from sim.minitaur import SimulatedMinitaur
 from sim.servo_config import BodyNoiseConfig, ServoRandomisationConfig
 from sim.servo_minitaur import DynamixelMinitaurConfig, DynamixelMinitaurPhysics
-from sim.servo_robot import ServoBody, SimulatedServoRobot, reset_standing
+from sim.servo_robot import ServoBody, SimulatedServoRobot, drop_intact, reset_standing
 from sim.servo_sensing import ImuQuantiser, ServoSensors
 from sim.simulation import (
     MinitaurSimulation,
@@ -66,6 +66,7 @@ __all__ = [
     "SlopeGround",
     "StepsGround",
     "describe",
+    "drop_intact",
     "joint_names",
     "reset_standing",
     "servo_physics",

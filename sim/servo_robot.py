@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -126,13 +125,7 @@ class SimulatedServoRobot(SteppedRobot):
             RobotError: If ten falls in a row do.
         """
         self._begin_reset()
-        self._begin_episode(fall_intact(partial(self._fall, rng)))
-
-    def _fall(self, rng: np.random.Generator) -> tuple[MotorConditions, bool]:
-        """Let the robot fall; return what was drawn and whether its linkages are within their ranges."""
-        conditions = self._physics.drop(rng)
-        self._plant.drop(conditions, FALL_MAX_S)
-        return conditions, self._physics.intact()
+        self._begin_episode(drop_intact(self._plant, self._physics, rng))
 
     def _begin_episode(self, conditions: MotorConditions) -> None:
         self._conditions = conditions
@@ -148,6 +141,21 @@ def reset_standing(plant: ServoPlant, physics: ServoBody, rng: np.random.Generat
         RobotError: As `stand_up` does.
     """
     return stand_up(lambda: (plant.reset(rng), physics.upright()))
+
+
+def drop_intact(plant: ServoPlant, physics: ServoBody, rng: np.random.Generator) -> MotorConditions:
+    """Let a machine fall until its linkages are within their ranges at rest.
+
+    Raises:
+        RobotError: If ten falls in a row leave them.
+    """
+
+    def fall() -> tuple[MotorConditions, bool]:
+        conditions = physics.drop(rng)
+        plant.drop(conditions, FALL_MAX_S)
+        return conditions, physics.intact()
+
+    return fall_intact(fall)
 
 
 def provisioned_servos(description: RobotDescription, step_s: float) -> list[Servo]:

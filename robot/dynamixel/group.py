@@ -24,6 +24,8 @@ _TICK, _CURRENT, _VELOCITY, _POSITION = 0, 6, 8, 12
 _ARM_PULSES = 40
 # The play of the gears may show a joint this far beyond its range, pulses (15 arcmin, e-manual, is three of them).
 _PLAY_PULSES = 3
+# Wrong answers are counted in so many reads: a motor that has been silent for long is asked in every fifth only.
+_WRONG_WITHIN = 10
 # How often a motor's torque is switched off until it confirms.
 _CUT_ATTEMPTS = 5
 
@@ -39,8 +41,8 @@ class GroupState:
         current_raw: Register 126.
         measured_s: When it was said, on the caller's clock, s.
         fresh: Said in this tick.
-        wrong_reads: Reads with a wrong answer in the place of a right one, up to this one, since all motors were last heard; 0 in a read
-            without.
+        wrong_reads: Reads with a wrong answer in the place of a right one: of the newest ten, since all motors were last heard, with this
+            one; 0 in a read without.
         hardware_error: Register 70.
         temperature_c: deg C; one motor a tick is asked for it and for its voltage.
         voltage_v: Lowest input voltage, V.
@@ -88,8 +90,9 @@ class MotorGroup:
         self._health_address, self._health_size = tables[0].span(("present_input_voltage", "present_temperature"))
         self._ticks = TickCheck(len(ids))
         self._now_s = now_s
-        self._turn = 0
-        self._wrong_reads = 0
+        self._turn = self._reads = 0
+        # Numbers of the newest reads with a wrong answer.
+        self._wrong: tuple[int, ...] = ()
         count = len(ids)
         self._position = self._velocity = self._current = np.zeros(count, np.int64)
         self._measured_s: FloatArray = np.full(count, -np.inf)
@@ -104,16 +107,18 @@ class MotorGroup:
             PortLostError: If the port is gone.
         """
         now_s = self._now_s()
+        self._reads += 1
         readings = self.bus.sync_read(self.ids, self._address, self._size)
         fresh = self._ticks.judge(readings.column(_TICK, "<u2"), now_s, self._now_s(), readings.fresh)
         if bool(fresh.all()):
-            self._wrong_reads = 0
+            self._wrong = ()
             self._position = readings.column(_POSITION, "<i4")
             self._velocity = readings.column(_VELOCITY, "<i4")
             self._current = readings.column(_CURRENT, "<i2")
             self._measured_s = np.full(len(self.ids), now_s)
         else:
-            self._wrong_reads += readings.wrong > 0
+            if readings.wrong:
+                self._wrong = (*(number for number in self._wrong if number > self._reads - _WRONG_WITHIN), self._reads)
             self._position = np.where(fresh, readings.column(_POSITION, "<i4"), self._position)
             self._velocity = np.where(fresh, readings.column(_VELOCITY, "<i4"), self._velocity)
             self._current = np.where(fresh, readings.column(_CURRENT, "<i2"), self._current)
@@ -128,7 +133,7 @@ class MotorGroup:
             self._current,
             self._measured_s,
             fresh,
-            self._wrong_reads if readings.wrong else 0,
+            len(self._wrong) if readings.wrong else 0,
             tuple(self._error),
             self._temperature.copy(),
             float(np.fmin.reduce(self._voltage)),

@@ -83,6 +83,7 @@ class EmulatedBus:
         motors: Sequence[EmulatedMotor],
         options: BusOptions,
         reset: Callable[[np.random.Generator], MotorConditions] | None = None,
+        drop: Callable[[np.random.Generator], MotorConditions] | None = None,
         observers: Sequence[Observer] = (),
         report: Callable[[], dict[str, JsonValue]] = dict,
         picture: Picture | None = None,
@@ -97,6 +98,7 @@ class EmulatedBus:
         self.late_s: deque[float] = deque(maxlen=_LATENESS_KEPT)
         self.skipped_s = 0.0
         self._reset = reset or plant.reset
+        self._drop = drop
         self._observers = tuple(observers)
         self.report = report
         self.picture = picture
@@ -216,14 +218,20 @@ class EmulatedBus:
         for observe in self._observers:
             observe(sample, now_s)
 
-    def reset(self, rng: np.random.Generator, *, hold: bool = False) -> MotorConditions:
+    def reset(self, rng: np.random.Generator, *, hold: bool = False, fallen: bool = False) -> MotorConditions:
         """Let an unseen hand put the machine into a start pose; its time feeds no watchdog and starves none.
 
         Args:
             rng: Draws what is random.
             hold: Go on holding joints whose torque is off, until it comes on.
+            fallen: Let it fall anyhow instead.
+
+        Raises:
+            RobotError: If it does not come to rest, or cannot fall.
         """
-        conditions = self._reset(rng)
+        if fallen and self._drop is None:
+            raise RobotError("this machine cannot fall: it has no body (--physics pybullet has one)")
+        conditions = self._drop(rng) if fallen and self._drop is not None else self._reset(rng)
         self._supplies.clear()
         if hold:
             self.plant.hold()

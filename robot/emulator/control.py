@@ -134,11 +134,11 @@ class ControlServer:
             else [body.position_world_m, body.quaternion, body.velocity_world_m_s, body.angular_velocity_world_rad_s],
         }
 
-    def _reset(self, state: dict[str, Any], not_before_step: int = 0, hold: bool = False) -> dict[str, Any]:
+    def _reset(self, state: dict[str, Any], not_before_step: int = 0, hold: bool = False, fallen: bool = False) -> dict[str, Any]:
         rng = np.random.default_rng()
         rng.bit_generator.state = state
         self._bus.plant.step = max(self._bus.plant.step, int(not_before_step))
-        conditions = self._bus.reset(rng, hold=hold)
+        conditions = self._bus.reset(rng, hold=hold, fallen=fallen)
         return {
             "state": rng.bit_generator.state,
             "conditions": {name: getattr(conditions, name) for name in MotorConditions.__dataclass_fields__},
@@ -253,18 +253,19 @@ class EmulatorClient:
             raise RobotError(f"the emulator refuses {do!r}: {answer['error']}")
         return answer
 
-    def reset(self, rng: np.random.Generator, not_before_step: int = 0, *, hold: bool = False) -> Start:
+    def reset(self, rng: np.random.Generator, not_before_step: int = 0, *, hold: bool = False, fallen: bool = False) -> Start:
         """Put the machine into a start pose drawn from `rng`, which moves on as if it had drawn here.
 
         Args:
             rng: Draws what is random.
             not_before_step: The machine's time goes on from this physics step at the earliest.
             hold: Go on holding joints whose torque is off, until it comes on.
+            fallen: Let it fall anyhow instead.
 
         Raises:
-            RobotError: If the machine does not come to rest.
+            RobotError: If the machine does not come to rest, or cannot fall.
         """
-        answer = self.ask("reset", state=rng.bit_generator.state, not_before_step=not_before_step, hold=hold)
+        answer = self.ask("reset", state=rng.bit_generator.state, not_before_step=not_before_step, hold=hold, fallen=fallen)
         rng.bit_generator.state = answer["state"]
         drawn = answer["conditions"].items()
         values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in drawn}

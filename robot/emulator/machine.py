@@ -39,6 +39,7 @@ def emulate(
     physics: MotorPhysics | None = None,
     bus_steps: int = 10,
     reset: Callable[[ServoPlant, np.random.Generator], MotorConditions] | None = None,
+    drop: Callable[[ServoPlant, np.random.Generator], MotorConditions] | None = None,
     observers: Sequence[Observer] = (),
     report: Callable[[], dict[str, JsonValue]] = dict,
     picture: Picture | None = None,
@@ -52,6 +53,7 @@ def emulate(
         physics: What the motors move; by default each its own rotor.
         bus_steps: Physics steps in a bus period.
         reset: Puts the machine into a start pose; by default the plant's own.
+        drop: Lets it fall anyhow; None if it cannot.
         observers: Called with each new sample.
         report: Says what the machine has beside its motors.
         picture: Draws it; None if it has no camera.
@@ -70,6 +72,7 @@ def emulate(
         for index, (joint, servo) in enumerate(zip(described, servos, strict=True))
     ]
     whole = None if reset is None else (lambda rng: reset(plant, rng))
-    bus = EmulatedBus(plant, motors, options, whole, observers, report, picture)
+    fall = None if drop is None else (lambda rng: drop(plant, rng))
+    bus = EmulatedBus(plant, motors, options, whole, fall, observers, report, picture)
     bus.reset(np.random.default_rng(0))
     return bus

@@ -5,7 +5,7 @@ from safety.resets.moves import Moves, Pace, hold, move_to, until
 from safety.resets.righting import Righting
 from safety.resets.righting_kitty import KITTY_PACE, right_kitty
 from safety.resets.righting_minitaur import MINITAUR_PACE, SERVO_MINITAUR_PACE, right_minitaur, right_servo_minitaur
-from safety.resets.routines import ResetFailedError, ResetReport, ResetStep, run_routine
+from safety.resets.routines import ResetFailedError, ResetReport, ResetStep, Routine, routine, run_routine
 from safety.resets.steps import Right, cooling, standing
 from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, stands, tilt_cosine, up_in_base
 
@@ -21,6 +21,7 @@ __all__ = [
     "ResetStep",
     "Right",
     "Righting",
+    "Routine",
     "Stillness",
     "cooling",
     "gathering",
@@ -30,6 +31,7 @@ __all__ = [
     "right_kitty",
     "right_minitaur",
     "right_servo_minitaur",
+    "routine",
     "run_routine",
     "standing",
     "stands",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -102,13 +102,29 @@ class ResetFailedError(RobotError):
         self.report = report
 
 
+# Yields what it has sent in each bus tick, and goes on when the next one has begun.
+Routine = Generator[AppliedCommand, None, ResetReport]
+
+
 def run_routine(steps: Sequence[ResetStep], robot: Driven, clock: Clock, operator: Operator | None = None) -> ResetReport:
-    """Run the steps of a routine that are not done yet, in their order.
+    """Run a routine to its end; arguments and errors are those of `routine`."""
+    running = routine(steps, robot, clock, operator)
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            report: ResetReport = end.value
+            return report
+        clock.wait()
+
+
+def routine(steps: Sequence[ResetStep], robot: Driven, clock: Clock, operator: Operator | None = None) -> Routine:
+    """Drive the steps of a routine that are not done yet, in their order, for a loop that waits between two ticks.
 
     Args:
         steps: Of the routine.
         robot: Armed.
-        clock: Its bus clock.
+        clock: Its bus clock; only its time is asked for.
         operator: Asked when a step has used up its attempts; None: nobody is there.
 
     Raises:
@@ -117,7 +133,7 @@ def run_routine(steps: Sequence[ResetStep], robot: Driven, clock: Clock, operato
     """
     report, start_s = ResetReport(), clock.now_s()
     for step in steps:
-        while not _tried(step, robot, clock, report):
+        while not (yield from _tried(step, robot, clock, report)):
             if operator is None:
                 robot.trip(Cause.RESET_FAILED)
                 raise ResetFailedError(step, report)
@@ -127,7 +143,7 @@ def run_routine(steps: Sequence[ResetStep], robot: Driven, clock: Clock, operato
     return report
 
 
-def _tried(step: ResetStep, robot: Driven, clock: Clock, report: ResetReport) -> bool:
+def _tried(step: ResetStep, robot: Driven, clock: Clock, report: ResetReport) -> Generator[AppliedCommand, None, bool]:
     """Try a step as often as it may be; tell whether it is done."""
     for number in range(step.attempts):
         if step.done(robot.read()):
@@ -135,7 +151,7 @@ def _tried(step: ResetStep, robot: Driven, clock: Clock, report: ResetReport) ->
         # From where the robot stands: the guard's memory begins anew, as after any stop.
         robot.engage(Mode.RESETTING)
         start_s = clock.now_s()
-        stopped = _drive(step, number, robot, clock, report.ticks)
+        stopped = yield from _drive(step, number, robot, clock, report.ticks)
         success = not stopped and step.done(robot.read())
         report.attempts.append(Attempt(step.name, number + 1, clock.now_s() - start_s, success, stopped))
         if success:
@@ -143,7 +159,7 @@ def _tried(step: ResetStep, robot: Driven, clock: Clock, report: ResetReport) ->
     return False
 
 
-def _drive(step: ResetStep, number: int, robot: Driven, clock: Clock, ticks: list[BusTick]) -> str:
+def _drive(step: ResetStep, number: int, robot: Driven, clock: Clock, ticks: list[BusTick]) -> Generator[AppliedCommand, None, str]:
     """Follow a motion to its end; return what stopped it, nothing if nothing did."""
     state = robot.read()
     moves = step.moves(number, state, state.joints.position_rad)
@@ -155,7 +171,7 @@ def _drive(step: ResetStep, number: int, robot: Driven, clock: Clock, ticks: lis
             ticks.append(BusTick(clock.period_s, state, command, applied))
             if applied.mode is not Mode.RESETTING:
                 return f"stopped by the guard, {applied.mode.name}"
-            clock.wait()
+            yield applied
             state = robot.read()
             target = moves.send(state)
     except StopIteration:

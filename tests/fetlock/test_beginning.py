@@ -7,7 +7,7 @@ import pytest
 
 from fetlock.beginning import EpisodeReset, Patience, Repair
 from robot import RobotError, RobotState, StaleError
-from robot.errors import PortLostError
+from robot.errors import MotorError, PortLostError
 from safety import Cause, GuardConfig, GuardedRobot, Mode, MotionLoop
 from tests.fakes import InstantClock, InstantRobot
 from tests.training.test_env import Idle, Line
@@ -95,6 +95,25 @@ def test_what_only_a_person_ends_is_not_tried_again_without_one(operator_s: floa
         reset(RNG)
     assert len(tried) == 1
     assert robot.time_s == pytest.approx(operator_s, abs=0.02)
+
+
+@pytest.mark.parametrize(("error", "cause"), [(PortLostError("gone"), Cause.PORT), (MotorError("limp"), Cause.REBOOTED)])
+def test_a_port_or_a_motor_that_is_lost_as_an_episode_begins_is_a_persons_to_end(error: RobotError, cause: Cause):
+    robot = Failing((0.0, 1.0), error=error)
+    guard, reset, tried = rig(robot, Patience(retry_s=60.0))
+    with pytest.raises(type(error)):
+        reset(RNG)
+    assert len(tried) == 1
+    assert cause in guard.causes
+
+
+def test_what_nothing_ends_is_an_error_at_once():
+    robot = Failing()
+    guard, reset, tried = rig(robot, Patience(retry_s=60.0, operator_s=60.0))
+    guard.trip(Cause.STOP_TERMINATE)
+    with pytest.raises(RobotError, match="for good"):
+        reset(RNG)
+    assert (len(tried), robot.time_s) == (1, 0.0)
 
 
 def test_a_port_that_comes_back_is_opened_and_then_an_operator_lets_the_robot_begin():

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from safety import arming, faults, filters, limits, modes, monitor, rejections, stop_records
 from safety.modes import Ask, Cause, Inputs, ModeState, Stop
-from safety.motion_records import ABOUT, STATUS, Has, Request, command_dtype, tick_dtype
+from safety.motion_records import ABOUT, STATUS, Has, Outcome, Request, command_dtype, tick_dtype
 from safety.stop_records import StopLevel
 from safety.types import INTERVENTIONS, MOVING, STOPPED, AppliedCommand, Mode, Reason
 
@@ -88,7 +88,10 @@ def test_a_number_of_a_log_never_changes_its_meaning():
         "CLOSE": 4,
         "ENGAGE": 5,
         "CLEAR": 6,
+        "RESET": 7,
     }
+    assert [outcome.name for outcome in sorted(Outcome)] == ["NONE", "RUNNING", "DONE", "FAILED", "OPERATOR", "STOPPED"]
+    assert [int(outcome) for outcome in sorted(Outcome)] == list(range(6))
     assert {level.name: int(level) for level in StopLevel} == {"HOLD": 1, "SETTLE": 2, "CUT": 3, "TERMINATE": 4}
 
 
@@ -121,7 +124,7 @@ def test_what_a_record_does_not_say_is_the_harmless_case():
 
 def test_records_have_the_size_that_every_version_of_them_has():
     """Whoever changes one changes this: a client of another version must not attach."""
-    assert (ABOUT.itemsize, STATUS.itemsize) == (24 + 2 * 4096, 26 + 2 * 400)
+    assert (ABOUT.itemsize, STATUS.itemsize) == (24 + 2 * 4096, 27 + 2 * 400 + 1200)
     assert command_dtype(3).itemsize == 8 * 4 + 8 * 3 + 1
     assert tick_dtype(3).itemsize == 8 * 11 + 8 * 8 * 3 + 8 * (9 + 3 + 1 + 3 + 3 + 1 + 1 + 1 + 1 + 1) + 4 * 3 + 4 * 3 + 1
 
