@@ -50,6 +50,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "safety/motion.py": ("test_machine", "test_data", "test_guard"),
     "safety/motion_records.py": ("test_motion_records", "test_data"),
     "safety/rejections.py": ("test_rejections", "test_data"),
+    "safety/served_routine.py": ("test_served_routine", "test_data"),
     "safety/station.py": ("test_station",),
     "safety/stop_records.py": ("test_stop_records", "test_data", "test_estop", "test_endpoint"),
     "safety/types.py": ("test_data", "test_guard"),

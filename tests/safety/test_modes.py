@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from safety.modes import RULES, SETTLE_S, Ask, Cause, Clear, Inputs, ModeState, Stop, next_mode, sentences, severest
+from safety.modes import RULES, SETTLE_S, Ask, Cause, Clear, Inputs, ModeState, Stop, needs_person, next_mode, sentences, severest
 from safety.types import MOVING, STOPPED, Mode
 
 single = st.sampled_from(sorted(RULES))
@@ -137,6 +137,18 @@ def test_staying_without_news_changes_nothing_but_a_settling_robot(state, raised
     second = next_mode(first, Inputs(True, raised=raised), now_s)
     if first.mode is not Mode.SETTLE:
         assert second == first
+
+
+def test_a_person_is_needed_if_one_cause_ends_by_one_and_by_nothing_else():
+    persons = Cause.NONE
+    for cause, rule_of in RULES.items():
+        needed = rule_of.clear in (Clear.OPERATOR, Clear.DISARM)
+        assert needs_person(cause) is needed
+        assert needs_person(cause | Cause.ASKED) is needed
+        persons |= cause if needed else Cause.NONE
+    assert needs_person(persons)
+    assert not needs_person(~persons & Cause(sum(RULES)))
+    assert not needs_person(Cause.NONE)
 
 
 def test_every_cause_has_a_rule_that_says_why_and_what_ends_it():
