@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fetlock.config import RunConfig
+from fetlock.guarding import describe_servos
 from fetlock.machines import AnyRobotConfig, HardwareConfig, body_kind, description_of, names_of_joints
 from robot.errors import RobotError, UsageError
 from robot.protocols import Clock
@@ -16,24 +17,32 @@ from robot.types import FloatArray, frozen_array
 from safety import BusTick, GuardConfig, GuardedRobot
 from safety.modes import RULES, Clear, sentences
 from safety.resets import (
+    CLAW_PACE,
     KITTY_PACE,
     MINITAUR_PACE,
     SERVO_MINITAUR_PACE,
     Pace,
     ResetStep,
     Right,
+    Turner,
     cooling,
+    gathering,
     right_kitty,
     right_minitaur,
     right_servo_minitaur,
     run_routine,
     standing,
+    turning,
 )
 from sim import MinitaurConfig
 
 _log = logging.getLogger(__name__)
 
 _PERSONS = frozenset((Clear.OPERATOR, Clear.DISARM))
+
+
+# Makes the steps of an episode: what turns the robot's object, if anything does, and the generator of the episode.
+Routine = Callable[[Turner | None, np.random.Generator], tuple[ResetStep, ...]]
 
 
 class EpisodeReset:
@@ -44,6 +53,7 @@ class EpisodeReset:
         clock: Its bus clock.
         place: Puts it into a start pose from outside: a simulation's teleport; a robot of metal is taken as it stands.
         steps: The routine; None: every episode begins with `place`, else the first one alone.
+        turner: Turns the robot's object with a motor of its own; None where nothing does.
         attended: An operator may come: where only one can help, wait for one. Otherwise that is an error.
         resume: Begins the schedule of its clock anew: a pause between episodes is no miss.
     """
@@ -53,8 +63,9 @@ class EpisodeReset:
         guard: GuardedRobot,
         clock: Clock,
         place: Callable[[np.random.Generator], None],
-        steps: Sequence[ResetStep] | None = None,
+        steps: Routine | None = None,
         *,
+        turner: Turner | None = None,
         attended: bool = False,
         resume: Callable[[], None] = lambda: None,
     ) -> None:
@@ -62,6 +73,7 @@ class EpisodeReset:
         self._clock = clock
         self._place = place
         self._steps = steps
+        self._turner = turner
         self._attended = attended
         self._resume = resume
         self._placed = False
@@ -78,13 +90,13 @@ class EpisodeReset:
         else:
             self._resume()
         ticks: list[BusTick] = []
-        self._insist(lambda: self._begin(ticks))
+        steps = () if self._steps is None else self._steps(self._turner, rng)
+        self._insist(lambda: self._begin(steps, ticks))
         return ticks
 
-    def _begin(self, ticks: list[BusTick]) -> None:
+    def _begin(self, steps: Sequence[ResetStep], ticks: list[BusTick]) -> None:
         self._guard.arm()
-        if self._steps is not None:
-            ticks += run_routine(self._steps, self._guard, self._clock).ticks
+        ticks += run_routine(steps, self._guard, self._clock).ticks
         self._guard.engage()
 
     def _insist(self, begin: Callable[[], None]) -> None:
@@ -123,6 +135,7 @@ class Manner:
     tolerance_rad: float
 
 
+_CLAW = "claw"
 # A joint gives way by up to half of the tolerance (measured).
 _MANNERS: dict[str, Manner] = {
     "kitty": Manner(right_kitty, KITTY_PACE, 0.15),
@@ -131,7 +144,7 @@ _MANNERS: dict[str, Manner] = {
 }
 
 
-def routine_of(config: RunConfig) -> tuple[ResetStep, ...] | None:
+def routine_of(config: RunConfig) -> Routine | None:
     """Return the routine between episodes of a robot; None where a simulation teleports.
 
     Raises:
@@ -142,8 +155,8 @@ def routine_of(config: RunConfig) -> tuple[ResetStep, ...] | None:
     return routine(config)
 
 
-def routine(config: RunConfig) -> tuple[ResetStep, ...]:
-    """Return the routine of a robot, however it is reached: cool down, stand up.
+def routine(config: RunConfig) -> Routine:
+    """Return the routine of a robot, however it is reached: cool down and stand up; or gather the fingers and turn the valve.
 
     Raises:
         UsageError: If there is none for this robot.
@@ -151,19 +164,34 @@ def routine(config: RunConfig) -> tuple[ResetStep, ...]:
     return routine_for(config.robot, config.guard, 1.0 / config.bus_hz)
 
 
-def routine_for(robot: AnyRobotConfig, guard: GuardConfig, period_s: float) -> tuple[ResetStep, ...]:
+def routine_for(robot: AnyRobotConfig, guard: GuardConfig, period_s: float) -> Routine:
     """Return the routine of a robot behind a guard with these limits and bus period, s; see `routine`."""
     kind = body_kind(robot)
     manner = _MANNERS.get(kind)
-    if manner is None:
-        raise UsageError(f"there is no reset routine for robot.kind {kind}: choose {', '.join(_MANNERS)}")
+    if manner is None and kind != _CLAW:
+        raise UsageError(f"there is no reset routine for robot.kind {kind}: choose {', '.join((*_MANNERS, _CLAW))}")
     home = home_of(robot)
     rest_rad = guard.limits(names_of_joints(robot), routine=True).rest_rad
-    return (
-        # Where the motors carry little.
-        cooling(home if rest_rad is None else rest_rad, guard.temperature_arm_c, manner.pace, period_s),
+    # Where the motors carry little.
+    cool_rad = home if rest_rad is None else rest_rad
+    if manner is None:
+        # Home is as far from everything as rest, and the way there is the one that frees fingers.
+        fingers = gathering(home, period_s), cooling(cool_rad, guard.temperature_arm_c, CLAW_PACE, period_s)
+        return lambda turner, rng: (*fingers, *_turned(robot, turner, rng, period_s))
+    legs = (
+        cooling(cool_rad, guard.temperature_arm_c, manner.pace, period_s),
         standing(manner.right, home, manner.pace, manner.tolerance_rad, period_s),
     )
+    return lambda _turner, _rng: legs
+
+
+def _turned(robot: AnyRobotConfig, turner: Turner | None, rng: np.random.Generator, period_s: float) -> tuple[ResetStep, ...]:
+    """Return the step that turns the object of a robot anywhere within its motor's reach; none without such a motor."""
+    description = describe_servos(robot)
+    if turner is None or description is None or not description.auxiliary:
+        return ()
+    motor = description.auxiliary[0]
+    return (turning(turner, float(rng.uniform(motor.lower_rad, motor.upper_rad)), period_s),)
 
 
 def home_of(robot: AnyRobotConfig) -> FloatArray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from fetlock.arguments import VerbParser
 from fetlock.build import make_env, make_task, policy_layout
-from fetlock.config import RunConfig, config_yaml, load_config
+from fetlock.config import RunConfig, config_yaml, load_config, task_of
 from fetlock.evaluate import default_config_of
 from fetlock.machines import HardwareConfig
 from fetlock.motion_process import MotionProcess
@@ -160,7 +160,7 @@ def _drive_client(path: Path, config: RunConfig, client: MotionClient, seconds: 
         make_task(config, motion.policy_period_s),
         lambda rng: _released(client, int(rng.integers(2**31))),
         client.close,
-        config.task.time_limit_steps,
+        task_of(config).time_limit_steps,
         timing=timing,
     )
     set_timer_slack()

@@ -1,6 +1,6 @@
 """Motions that bring a robot back to where an episode begins, as coroutines without a clock or a robot in them."""
 
-from safety.resets.claw import gathering
+from safety.resets.claw import CLAW_PACE, Turner, gathering, turning
 from safety.resets.moves import Moves, Pace, hold, move_to, until
 from safety.resets.righting import Righting
 from safety.resets.righting_kitty import KITTY_PACE, right_kitty
@@ -10,6 +10,7 @@ from safety.resets.steps import Right, cooling, standing
 from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, stands, tilt_cosine, up_in_base
 
 __all__ = [
+    "CLAW_PACE",
     "KITTY_PACE",
     "MINITAUR_PACE",
     "SERVO_MINITAUR_PACE",
@@ -22,6 +23,7 @@ __all__ = [
     "Right",
     "Righting",
     "Stillness",
+    "Turner",
     "cooling",
     "gathering",
     "hold",
@@ -34,6 +36,7 @@ __all__ = [
     "standing",
     "stands",
     "tilt_cosine",
+    "turning",
     "until",
     "up_in_base",
 ]
