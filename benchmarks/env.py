@@ -19,7 +19,7 @@ from pydantic import JsonValue
 
 from benchmarks.report import Report
 from fetlock.build import make_env
-from fetlock.config import RunConfig, load_config
+from fetlock.config import RunConfig, load_config, task_of
 from robot.clock import monotonic_s
 from robot.errors import FetlockError
 from safety import MotionLoop
@@ -66,8 +66,8 @@ class Unguarded:
         self._simulation: MinitaurSimulation = simulate_minitaur(_minitaur(config), config.bus_hz)
         robot = self._simulation.robot
         motion = MotionLoop(robot, self._simulation.clock, round(config.bus_hz / config.control_hz))
-        task = WalkTask(config.task, motion.policy_period_s)
-        self.env: RobotEnv[WalkMemory] = RobotEnv(motion, task, self._begin, robot.close, config.task.time_limit_steps)
+        task = WalkTask(task_of(config), motion.policy_period_s)
+        self.env: RobotEnv[WalkMemory] = RobotEnv(motion, task, self._begin, robot.close, task_of(config).time_limit_steps)
         self._actions = actions
         self._seed = config.seed
 

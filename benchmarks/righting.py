@@ -117,7 +117,7 @@ def admit(kind: Kind, *, randomised: bool = False, self_collision: bool = False)
         make = KittyConfig if kind == "kitty" else DynamixelMinitaurConfig
         robot = make(self_collision=self_collision, randomise=ServoRandomisationConfig(enabled=randomised))
         simulation = simulate_servos(robot, _BUS_HZ)
-    return Patient(simulation, robot, guard, routine_for(robot, guard, 1.0 / _BUS_HZ))
+    return Patient(simulation, robot, guard, routine_for(robot, guard, 1.0 / _BUS_HZ)(None, np.random.default_rng(0)))
 
 
 def fall_and_rise(patient: Patient, rng: np.random.Generator) -> Outcome:

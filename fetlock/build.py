@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fetlock.beginning import EpisodeReset, Patience, Repair
-from fetlock.config import RunConfig
+from fetlock.config import RunConfig, task_of
 from fetlock.guarding import guard_of
 from fetlock.machines import EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind
 from fetlock.resets import routine_of
@@ -29,8 +29,11 @@ def make_env(config: RunConfig, *, realtime: bool = False, render_mode: str | No
         render_mode: None or "rgb_array".
 
     Raises:
+        UsageError: If there is no task.
         RobotError: If a robot on a bus cannot be reached, or is not as described.
     """
+    # Before any machine is started.
+    task_of(config)
     robot = config.robot
     if isinstance(robot, EmulatedConfig | HardwareConfig):
         return _bus_env(config, realtime=realtime, render_mode=render_mode)
@@ -50,7 +53,7 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> R
         guard,
         machine.clock,
         machine.reset,
-        routine_of(config),
+        routine_of(config, machine.robot),
         patience=Patience(config.train.retry_s, config.train.operator_wait_s if attended else 0.0),
         repair=Repair(machine.robot.reconnect, machine.robot.recover),
         resume=machine.schedule.start,
@@ -60,7 +63,7 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> R
         make_task(config, motion.policy_period_s),
         reset,
         machine.close,
-        config.task.time_limit_steps,
+        task_of(config).time_limit_steps,
         timing=machine.schedule.statistics,
         skip_to=machine.skip_to,
         camera=machine.camera,
@@ -95,7 +98,7 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
             resume=(lambda: None) if real is None else real.start,
         ),
         robot.close,
-        config.task.time_limit_steps,
+        task_of(config).time_limit_steps,
         timing=TickStatistics() if real is None else real.statistics,
         skip_to=simulation.clock.skip_to,
         camera=simulation.camera,
@@ -110,14 +113,14 @@ def judged_config(config: RunConfig) -> RunConfig:
 
 def make_task(config: RunConfig, policy_period_s: float) -> WalkTask:
     """Build the task of a configuration."""
-    return WalkTask(config.task, policy_period_s)
+    return WalkTask(task_of(config), policy_period_s)
 
 
 def policy_layout(config: RunConfig, env: RobotEnv[WalkMemory]) -> PolicyLayout:
     """Describe the policy that fits an environment of `config`."""
     return PolicyLayout(
         robot=body_kind(config.robot),
-        task=config.task.kind,
+        task=task_of(config).kind,
         joint_names=env.motion.robot.joint_names,
         observation_names=env.task.observation_names,
         action_names=env.task.action_names,
@@ -135,4 +138,4 @@ def contract_of(config: RunConfig) -> Contract:
 
 def mark_of(config: RunConfig) -> Mark:
     """Return when the task counts as learned."""
-    return Mark(measure=config.task.mark_speed_m_s)
+    return Mark(measure=task_of(config).mark_speed_m_s)

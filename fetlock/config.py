@@ -68,25 +68,31 @@ class RunConfig(BaseModel):
         default="teleport",
         description="How episodes of a simulated robot begin: by magic, or by the routines that a robot of metal runs in any case.",
     )
-    task: TaskConfig = WalkConfig()
+    task: TaskConfig | None = Field(
+        default=WalkConfig(), description="Null for a robot that no task is known for: it can be reset, and nothing learns on it."
+    )
     sac: SacConfig = SacConfig()
     train: TrainConfig = TrainConfig()
 
     @model_validator(mode="after")
     def _rates_divide(self) -> Self:
         _require_multiple("bus_hz", self.bus_hz, "control_hz", self.control_hz)
-        machine = simulated(self.robot)
-        if machine is not None:
-            where = "robot.machine.physics_hz" if isinstance(self.robot, EmulatedConfig) else "robot.physics_hz"
-            _require_multiple(where, machine.physics_hz, "bus_hz", self.bus_hz)
+        if isinstance(self.robot, EmulatedConfig):
+            _require_multiple("robot.machine.physics_hz", self.robot.machine.physics_hz, "bus_hz", self.bus_hz)
+        elif not isinstance(self.robot, HardwareConfig):
+            _require_multiple("robot.physics_hz", self.robot.physics_hz, "bus_hz", self.bus_hz)
         return self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         kind = body_kind(self.robot)
         fitting = _TASKS.get(kind)
+        if self.task is None:
+            return self
+        if fitting is None:
+            raise ValueError(f"task.kind {self.task.kind}: no task is known for robot.kind {kind}: set task to null, or use another robot")
         if self.task.kind != fitting:
-            raise ValueError(f"task.kind {self.task.kind} is not for the legs of robot.kind {kind}: use {fitting or 'another robot'}")
+            raise ValueError(f"task.kind {self.task.kind} is not for the legs of robot.kind {kind}: use {fitting}")
         machine = simulated(self.robot)
         ground, height_m = "flat" if machine is None else machine.ground.kind, self.task.fall_height_m
         if ground != "flat" and height_m is not None:
@@ -95,6 +101,19 @@ class RunConfig(BaseModel):
                 f"({flag_of(('task', 'fall_height_m'))} null); a fall is then judged by task.fall_upright alone"
             )
         return self
+
+
+def task_of(config: RunConfig) -> WalkConfig | KittyWalkConfig:
+    """Return the task of a run.
+
+    Raises:
+        UsageError: If it has none.
+    """
+    if config.task is None:
+        raise UsageError(
+            f"task is null: nothing can be learned or judged without one; set task.kind ({', '.join(sorted(set(_TASKS.values())))})"
+        )
+    return config.task
 
 
 def _require_multiple(fast: str, fast_hz: float, slow: str, slow_hz: float) -> None:

@@ -15,11 +15,11 @@ from pydantic import JsonValue
 
 from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, load_config
-from fetlock.machines import EmulatedConfig, fault_path
+from fetlock.machines import ClawConfig, EmulatedConfig, fault_path
 from robot.description import load_description
 from robot.dynamixel.plant import PlantSample, ServoPlant
 from robot.dynamixel.readings import joint_readings
-from robot.emulator import BusOptions, EmulatedBus, FaultScript, emulate, load_faults, serve_alone
+from robot.emulator import BusOptions, EmulatedBus, FaultScript, bench_physics, emulate, load_faults, serve_alone
 from robot.errors import UsageError
 from robot.imu import EmulatedImu, straight_mounted
 from robot.types import CameraFrame, MotorConditions
@@ -131,14 +131,18 @@ def emulated_bus(config: RunConfig, link: Path | None = None, *, transcript: boo
     return machine_bus(robot.machine, config.bus_hz, options)
 
 
-def machine_bus(machine: ServoConfig, bus_hz: float, options: BusOptions) -> EmulatedBus:
-    """Build a whole simulated robot behind an emulated bus.
+def machine_bus(machine: ServoConfig | ClawConfig, bus_hz: float, options: BusOptions) -> EmulatedBus:
+    """Build a whole simulated robot behind an emulated bus; of a claw its motors alone.
 
     Args:
         machine: The robot.
         bus_hz: Bus periods per second of its time.
         options: Of the bus.
     """
+    if isinstance(machine, ClawConfig):
+        motors = load_description(machine.kind)
+        rotors = bench_physics(motors, 1.0 / machine.physics_hz, machine.start_pose_noise_rad)
+        return emulate(motors, options, rotors, bus_steps=round(machine.physics_hz / bus_hz))
     description = describe(machine)
     physics = servo_physics(machine, description)
     senses = Senses(machine, physics, every_sample=options.lockstep)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fetlock.config import RunConfig, config_yaml
-from fetlock.machines import EmulatedConfig, HardwareConfig, description_of
+from fetlock.machines import ClawConfig, EmulatedConfig, HardwareConfig, description_of
 from robot.calibration import load_calibration, nominal
 from robot.clock import LockstepClock, RealTimeClock, TickClock, monotonic_s, sleep_s
 from robot.dynamixel.backends import open_bus
@@ -98,19 +98,23 @@ class _Emulated:
         description = description_of(robot_config)
         silence_s = _LOCKSTEP_SILENCE_S if lockstep else _REALTIME_SILENCE_S
         self._tracker = EmulatedTracker(process, robot_config, self._step_s)
+        # A claw is bolted down, and nobody looks at it.
+        self._whole = not isinstance(robot_config.machine, ClawConfig)
         self._imu = self._open_imu(robot_config, status)
         self._robot = HardwareRobot(
             description,
             lambda: open_bus(process.port, description.bus.baud, robot_config.bus, silence_s),
             nominal(description),
             1.0 / config.bus_hz,
-            Senses(self._imu, self._tracker),
+            Senses(self._imu, self._tracker if self._whole else None),
             now_s=self._now_s,
             source="the description",
             lockstep=lockstep,
         )
 
-    def _open_imu(self, config: EmulatedConfig, status: dict[str, object]) -> ImuSource:
+    def _open_imu(self, config: EmulatedConfig, status: dict[str, object]) -> ImuSource | None:
+        if isinstance(config.machine, ClawConfig):
+            return None
         kind = config.machine.imu
         if kind == "exact":
             return ExactImu(self._tracker)
@@ -130,7 +134,12 @@ class _Emulated:
             self._client.reset(np.random.default_rng(0), self._not_before_step, hold=True)
             self._robot.arm()
         clock = TickClock(self._robot, self._lockstep or self._real)
-        return BusMachine(self._robot, clock, self._reset, self._skip_to, self._robot.close, self._real, self._camera)
+        camera = self._camera if self._whole else None
+        return BusMachine(self._robot, clock, self._reset, self._skip_to, self._close, self._real, camera)
+
+    def _close(self) -> None:
+        self._robot.close()
+        self._tracker.close()
 
     def _reset(self, rng: np.random.Generator) -> None:
         # An unseen hand holds a robot whose torque is off until the guard has switched it on.
@@ -157,11 +166,14 @@ class EmulatedTracker:
         self._config = config
         self._step_s = step_s
         self._sensors: ServoSensors | None = None
+        self._closed = False
 
     def begin(self, start: Start) -> None:
         """Let the noise of an episode begin."""
-        readings = joint_readings(description_of(self._config))
-        self._sensors = ServoSensors(readings, self._config.machine.noise, start.conditions, start.sample_step, self._step_s)
+        machine = self._config.machine
+        if not isinstance(machine, ClawConfig):
+            readings = joint_readings(description_of(self._config))
+            self._sensors = ServoSensors(readings, machine.noise, start.conditions, start.sample_step, self._step_s)
 
     def sense(self) -> tuple[ImuState, TrackedPose]:
         """Ask the machine now.
@@ -178,7 +190,10 @@ class EmulatedTracker:
         return self.sense()[1]
 
     def close(self) -> None:
-        """End the machine; say how punctual it was."""
+        """End the machine; say how punctual it was. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
         with contextlib.suppress(RobotError):
             status = self._process.client.ask("status")
             late = ", ".join(f"{name} {value:.3f}" for name, value in zip(("p50", "p99", "max"), status["late_ms"], strict=True))

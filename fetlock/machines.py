@@ -12,7 +12,20 @@ from robot.dynamixel.backends import BusConfig
 from robot.imu import ImuConfig
 from sim import DynamixelMinitaurConfig, KittyConfig, MinitaurConfig, describe, joint_names
 
-ServoMachine = Annotated[KittyConfig | DynamixelMinitaurConfig, Field(discriminator="kind")]
+
+class ClawConfig(BaseModel):
+    """The motors of the claw and of its valve, each of which turns its own rotor: there is no simulation of fingers and valve."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["claw"] = "claw"
+    # Physics steps per second.
+    physics_hz: float = Field(default=1000.0, ge=500.0, le=4000.0)
+    # Largest deviation from the home pose at a reset, rad; all of it lies within the joints' ranges, and no two fingers meet.
+    start_pose_noise_rad: float = Field(default=0.3, ge=0.0, le=0.4)
+
+
+ServoMachine = Annotated[KittyConfig | DynamixelMinitaurConfig | ClawConfig, Field(discriminator="kind")]
 
 
 class EmulatedConfig(BaseModel):
@@ -67,10 +80,9 @@ def body_kind(config: AnyRobotConfig) -> str:
 
 
 def simulated(config: AnyRobotConfig) -> SimulatedConfig | None:
-    """Return the simulation of a robot; None for one of metal."""
-    if isinstance(config, EmulatedConfig):
-        return config.machine
-    return None if isinstance(config, HardwareConfig) else config
+    """Return the simulation of a robot; None for one of metal, and for motors alone."""
+    machine = config.machine if isinstance(config, EmulatedConfig) else config
+    return None if isinstance(machine, HardwareConfig | ClawConfig) else machine
 
 
 def description_of(config: KittyConfig | DynamixelMinitaurConfig | EmulatedConfig | HardwareConfig) -> RobotDescription:
@@ -81,7 +93,8 @@ def description_of(config: KittyConfig | DynamixelMinitaurConfig | EmulatedConfi
     """
     if isinstance(config, HardwareConfig):
         return load_description(config.description)
-    return describe(config.machine if isinstance(config, EmulatedConfig) else config)
+    machine = config.machine if isinstance(config, EmulatedConfig) else config
+    return load_description(machine.kind) if isinstance(machine, ClawConfig) else describe(machine)
 
 
 def names_of_joints(config: AnyRobotConfig) -> tuple[str, ...]:

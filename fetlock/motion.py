@@ -40,7 +40,7 @@ def make_machine(config: RunConfig) -> Machine:
 
         reached = connect_emulated(config, realtime=True) if isinstance(robot, EmulatedConfig) else connect_hardware(config)
         guard = guard_of(config, reached.robot, reached.clock, reached.robot, stoppable=True)
-        return Machine(guard, reached.clock, reached.schedule, reached.reset, reached.robot, served_routine(config))
+        return Machine(guard, reached.clock, reached.schedule, reached.reset, reached.robot, served_routine(config, reached.robot))
     simulation = simulate(robot, config.bus_hz)
     real = RealTimeClock(1.0 / config.bus_hz)
     guard = guard_of(config, simulation.robot, simulation.clock, stoppable=True)

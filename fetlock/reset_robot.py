@@ -21,17 +21,18 @@ from robot.errors import UsageError
 from robot.operator import ConsoleOperator
 from robot.protocols import Camera, Clock
 from safety import GuardedRobot
-from safety.resets import ResetReport, ResetStep, run_routine
+from safety.resets import ResetReport, ResetStep, Turner, run_routine
 from sim import simulate
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A robot where its routine is to begin: behind its guard, with its clock and what can film it."""
+    """A robot where its routine is to begin: behind its guard, with its clock, what can film it and what turns its object."""
 
     guard: GuardedRobot
     clock: Clock
     camera: Callable[[], Camera] | None
+    turner: Turner | None = None
 
 
 class FilmedClock:
@@ -53,9 +54,10 @@ class FilmedClock:
 
 def run(argv: list[str]) -> int:
     """Reset a robot; see `fetlock reset --help`."""
-    parser = VerbParser("reset", "Bring a robot back to where an episode begins, by its routine: cool down, stand up. The motors move.")
+    about = "cool down and stand up, or gather fingers and turn the valve. The motors move."
+    parser = VerbParser("reset", f"Bring a robot back to where an episode begins, by its routine: {about}")
     parser.add_argument("--fallen", action="store_true", help="let a simulated robot fall anyhow first")
-    parser.add_argument("--seed", type=int, default=0, help="of the fall or the start pose (0)")
+    parser.add_argument("--seed", type=int, default=0, help="of the fall, the start pose and where a valve is turned (0)")
     parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="film it")
     parser.add_argument("--cut", action="store_true", help="switch torque off at the end: the robot drops")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
@@ -63,9 +65,11 @@ def run(argv: list[str]) -> int:
     if options.seed < 0:
         raise UsageError(f"--seed {options.seed}: at least 0")
     config = load_config(rest, prog=parser.prog, others=parser.flags)
-    steps = routine(config)
-    with _staged(config, np.random.default_rng(options.seed), fallen=options.fallen) as stage:
-        report = _perform(stage, steps, options.video, config.bus_hz)
+    # Refused before anything is reached.
+    routine(config)
+    rng = np.random.default_rng(options.seed)
+    with _staged(config, rng, fallen=options.fallen) as stage:
+        report = _perform(stage, routine(config, stage.turner)(rng), options.video, config.bus_hz)
         if options.cut:
             stage.guard.cut()
     sys.stdout.write(json.dumps(_plain(report)) + "\n" if options.json else _sentences(report))
@@ -104,7 +108,7 @@ def _staged(config: RunConfig, rng: np.random.Generator, *, fallen: bool) -> Ite
     try:
         guard = guard_of(config, machine.robot, machine.clock, machine.robot, stoppable=True)
         machine.reset(rng)
-        yield Stage(guard, machine.clock, machine.camera)
+        yield Stage(guard, machine.clock, machine.camera, machine.robot)
     finally:
         machine.close()
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from fetlock.arguments import VerbParser
 from fetlock.build import make_env, make_task, policy_layout
-from fetlock.config import RunConfig, config_yaml, load_config
+from fetlock.config import RunConfig, config_yaml, load_config, task_of
 from fetlock.evaluate import default_config_of
 from fetlock.machines import HardwareConfig
 from fetlock.motion_process import MotionProcess
@@ -167,7 +167,7 @@ def _drive_client(path: Path, config: RunConfig, client: MotionClient, seconds: 
         make_task(config, motion.policy_period_s),
         Beginning(client, routine=routine_of(config) is not None),
         client.close,
-        config.task.time_limit_steps,
+        task_of(config).time_limit_steps,
         timing=timing,
     )
     set_timer_slack()
@@ -202,7 +202,7 @@ class Beginning:
         if not self._routine or not self._placed:
             self._client.release(int(rng.integers(2**31)))
             self._placed = True
-        while self._routine and (end := self._client.reset()).outcome is not Outcome.DONE:
+        while self._routine and (end := self._client.reset(int(rng.integers(2**31)))).outcome is not Outcome.DONE:
             if end.outcome is not Outcome.OPERATOR or not goes_on():
                 raise RobotError(f"the reset routine ended, {end.outcome.name.lower()}: {end.history}")
             sys.stderr.write(f"waiting for an operator: {end.history}\n")

@@ -101,7 +101,8 @@ class RobotDescription(BaseModel):
     bus: BusSettings = BusSettings()
     servo: ServoSettings = ServoSettings()
     joints: tuple[JointDescription, ...] = Field(min_length=1, max_length=60)
-    # Motors on the bus that no policy commands, such as the one that measures and turns the claw's valve: read with torque off.
+    # Motors on the bus that no policy commands, such as the one that measures the claw's valve, and turns it in a reset routine: torque is
+    # off at any other time.
     auxiliary: tuple[JointDescription, ...] = ()
     # Of a claw, so that its fingers can be kept apart.
     fingers: FingersDescription | None = None

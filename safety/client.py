@@ -154,16 +154,16 @@ class MotionClient:
         """Say, as the operator, that what stopped the robot is over."""
         self._ask(Request.CLEAR)
 
-    def reset(self) -> RoutineEnd:
+    def reset(self, seed: int = 0) -> RoutineEnd:
         """Let the robot run its reset routine where it is served, and wait for its end; a `stop`, whoever asks for it, ends it.
 
-        It needs this process: one that is killed meanwhile leaves a robot in HOLD.
+        It needs this process: one that is killed meanwhile leaves a robot in HOLD. What is left to chance is drawn from `seed`.
 
         Raises:
             RobotError: If it cannot begin, with the server's reason.
             StaleError: If the server falls silent.
         """
-        self._ask(Request.RESET)
+        self._ask(Request.RESET, seed)
         try:
             return self._commands.await_routine(self.stale_after_s)
         finally:

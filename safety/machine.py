@@ -12,7 +12,7 @@ from robot.errors import UsageError
 from robot.protocols import Clock
 from safety.drive import Drive
 from safety.guard import GuardedRobot
-from safety.resets.routines import ResetStep
+from safety.resets.routines import MakeSteps
 
 
 class TickCounts(Protocol):
@@ -46,7 +46,7 @@ class Machine:
         release: Makes the robot ready to be driven again, torque as it is. Hardware is taken as it stands; a simulated robot begins an
             episode drawn from the generator.
         drive: The robot's torque; None where it cannot be switched off.
-        steps: Its reset routine; none where there is none.
+        steps: Its reset routine; None where there is none.
     """
 
     robot: GuardedRobot
@@ -54,7 +54,7 @@ class Machine:
     schedule: Schedule
     release: Callable[[np.random.Generator], None]
     drive: Drive | None = None
-    steps: tuple[ResetStep, ...] = ()
+    steps: MakeSteps | None = None
 
     def begin(self, rng: np.random.Generator) -> None:
         """Make the robot ready, torque on, and let a policy drive it.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from robot.errors import RobotError
 from safety.machine import Machine
 from safety.modes import needs_person
@@ -32,17 +34,20 @@ class ServedRoutine:
         """Whether a routine drives the robot."""
         return self._running is not None
 
-    def begin(self) -> None:
+    def begin(self, rng: np.random.Generator) -> None:
         """Begin at the next tick, from where the robot stands; torque is switched on if it is off.
+
+        Args:
+            rng: Draws what the routine leaves to chance, such as where a valve is turned.
 
         Raises:
             RobotError: If there is no routine for this robot, or a check of arming fails.
         """
         machine = self._machine
-        if not machine.steps:
+        if machine.steps is None:
             raise RobotError("this robot has no reset routine: put it into its start pose by hand, or by a release")
         machine.robot.arm()
-        self._running = routine(machine.steps, machine.robot, machine.clock)
+        self._running = routine(machine.steps(rng), machine.robot, machine.clock)
         self.outcome, self.history = Outcome.RUNNING, ""
 
     def tick(self) -> AppliedCommand | None:

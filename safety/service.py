@@ -176,7 +176,7 @@ class MotionServer:
         elif request == Request.ENGAGE:
             machine.robot.engage(Mode(seed))
         elif request == Request.RESET:
-            self._routine.begin()
+            self._routine.begin(np.random.default_rng(seed))
         elif request not in (Request.ARM, Request.CUT):
             raise RobotError(f"the motion process knows no request {request}: it and its client are of different versions")
         elif machine.drive is None:

@@ -24,10 +24,11 @@ class BenchPhysics:
     Args:
         gear_ratios: Of each motor; the reflected rotor is the inertia.
         step_s: Physics step, s.
-        start_rad: Angles at the start and at each reset, shape (n,), rad.
+        start_rad: Angles at the start and, give or take the noise, at each reset, shape (n,), rad.
         supply_v: Of the bus.
         load_kg_m2: Inertia on each shaft beside the rotor.
         stops_rad: Where shafts hit a stop, (low, high), or None.
+        start_noise_rad: Largest deviation from `start_rad` that a reset draws, rad.
 
     Raises:
         UsageError: If the sizes differ or a number is not positive.
@@ -41,6 +42,7 @@ class BenchPhysics:
         supply_v: float = 12.0,
         load_kg_m2: float = 0.0,
         stops_rad: tuple[float, float] | None = None,
+        start_noise_rad: float = 0.0,
     ) -> None:
         start = tuple(start_rad) if start_rad is not None else (0.0,) * len(gear_ratios)
         if len(start) != len(gear_ratios) or not gear_ratios or not 0.0 < step_s < 0.1 or load_kg_m2 < 0.0:
@@ -53,6 +55,7 @@ class BenchPhysics:
         self._start = start
         self._supply_v = supply_v
         self._stops = stops_rad
+        self._start_noise_rad = start_noise_rad
         self._joints = [(angle, 0.0) for angle in start]
         self._jammed: set[int] = set()
 
@@ -76,8 +79,10 @@ class BenchPhysics:
         return None
 
     def reset(self, rng: np.random.Generator) -> MotorConditions:
-        self._joints = [(angle, 0.0) for angle in self._start]
-        return MotorConditions(self._start, self._supply_v, (1.0,) * len(self._start))
+        noise = self._start_noise_rad
+        start = tuple(float(angle + rng.uniform(-noise, noise)) for angle in self._start) if noise else self._start
+        self._joints = [(angle, 0.0) for angle in start]
+        return MotorConditions(start, self._supply_v, (1.0,) * len(start))
 
     def turn(self, joint: int, angle_rad: float) -> None:
         """Let a hand turn a shaft to an angle, rad."""

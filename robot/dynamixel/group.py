@@ -193,15 +193,44 @@ class MotorGroup:
             raise
         return goals
 
-    def cut(self) -> None:
-        """Switch all torque off; motors that are not silent confirm it.
+    def turn(self, place: int, goal_raw: int, velocity_raw: int, watchdog_s: float) -> None:
+        """Switch the torque of a motor that is not driven on where it stands, and let it go to a goal by its own profile.
+
+        Args:
+            place: Of the motor in `ids`.
+            goal_raw: Register 116.
+            velocity_raw: Of the profile, register 112.
+            watchdog_s: After which the motor stops by itself.
+
+        Raises:
+            MotorError: If it reports an error, or does not keep what is written.
+            BusError: If it does not answer.
+        """
+        motor, table = self.ids[place], self.tables[place]
+        require_healthy(self.bus, motor, self.names[place], table)
+        # 0 clears an expired watchdog, which locks the goals.
+        for name, raw in (
+            ("bus_watchdog", 0),
+            ("profile_velocity", velocity_raw),
+            ("goal_position", int(self._position[place])),
+            ("bus_watchdog", round(watchdog_s / WATCHDOG_S)),
+            ("torque_enable", 1),
+            ("goal_position", goal_raw),
+        ):
+            write_register(self.bus, motor, table[name], raw)
+
+    def cut(self, places: Sequence[int] | None = None) -> None:
+        """Switch torque off; motors that are not silent confirm it.
+
+        Args:
+            places: Of the motors in `ids`; by default all.
 
         Raises:
             BusError: If a motor does not confirm: switch its supply off.
             PortLostError: If the port is gone: the motors' watchdog stops them.
         """
         register = self.tables[0]["torque_enable"]
-        left: list[int] = list(self.ids)
+        left: list[int] = list(self.ids) if places is None else [self.ids[place] for place in places]
         for _ in range(_CUT_ATTEMPTS):
             self.bus.sync_write(register.address, {motor: register.encode(0) for motor in left})
             readings = self.bus.sync_read(left, register.address, register.size)

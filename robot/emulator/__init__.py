@@ -4,7 +4,7 @@ from robot.emulator.bus import BusOptions, EmulatedBus
 from robot.emulator.camera import EmulatorCamera
 from robot.emulator.control import ControlServer, EmulatorClient, Start
 from robot.emulator.faults import Fault, FaultScript, load_faults
-from robot.emulator.machine import emulate
+from robot.emulator.machine import bench_physics, emulate
 from robot.emulator.process import EmulatorProcess, serve, serve_alone
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Fault",
     "FaultScript",
     "Start",
+    "bench_physics",
     "emulate",
     "load_faults",
     "serve",

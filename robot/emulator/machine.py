@@ -22,14 +22,15 @@ from robot.types import MotorConditions
 FIRMWARE = 53
 
 
-def bench_physics(description: RobotDescription, step_s: float = 0.001) -> BenchPhysics:
-    """Return built-in physics in which every motor of a robot turns its own rotor, from the home pose on."""
+def bench_physics(description: RobotDescription, step_s: float = 0.001, start_noise_rad: float = 0.0) -> BenchPhysics:
+    """Return built-in physics in which every motor of a robot turns its own rotor, from about the home pose on."""
     motors = description.motors
     return BenchPhysics(
         [control_table(joint.model, FIRMWARE).motor.gear_ratio for joint in motors],
         step_s,
         [joint.home_rad for joint in motors],
         description.bus.supply_v,
+        start_noise_rad=start_noise_rad,
     )
 
 

@@ -1,19 +1,21 @@
 """Motions that bring a robot back to where an episode begins, as coroutines without a clock or a robot in them."""
 
-from safety.resets.claw import gathering
+from safety.resets.claw import CLAW_PACE, Turner, gathering, turning
 from safety.resets.moves import Moves, Pace, hold, move_to, until
 from safety.resets.righting import Righting
 from safety.resets.righting_kitty import KITTY_PACE, right_kitty
 from safety.resets.righting_minitaur import MINITAUR_PACE, SERVO_MINITAUR_PACE, right_minitaur, right_servo_minitaur
-from safety.resets.routines import ResetFailedError, ResetReport, ResetStep, Routine, routine, run_routine
+from safety.resets.routines import MakeSteps, ResetFailedError, ResetReport, ResetStep, Routine, routine, run_routine
 from safety.resets.steps import Right, cooling, standing
 from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, stands, tilt_cosine, up_in_base
 
 __all__ = [
+    "CLAW_PACE",
     "KITTY_PACE",
     "MINITAUR_PACE",
     "SERVO_MINITAUR_PACE",
     "UPRIGHT_COSINE",
+    "MakeSteps",
     "Moves",
     "Pace",
     "ResetFailedError",
@@ -23,6 +25,7 @@ __all__ = [
     "Righting",
     "Routine",
     "Stillness",
+    "Turner",
     "cooling",
     "gathering",
     "hold",
@@ -36,6 +39,7 @@ __all__ = [
     "standing",
     "stands",
     "tilt_cosine",
+    "turning",
     "until",
     "up_in_base",
 ]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from robot.errors import RobotError
 from robot.protocols import Clock, Operator
 from robot.types import Command, FloatArray, RobotState
@@ -102,6 +104,8 @@ class ResetFailedError(RobotError):
         self.report = report
 
 
+# Makes the steps of an episode from its generator.
+MakeSteps = Callable[[np.random.Generator], tuple[ResetStep, ...]]
 # Yields what it has sent in each bus tick, and goes on when the next one has begun.
 Routine = Generator[AppliedCommand, None, ResetReport]
 

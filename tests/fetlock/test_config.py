@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fetlock.build import make_env
 from fetlock.config import DEFAULT_CONFIG, RunConfig, config_yaml, key_help, load_config
 from fetlock.document import dump, parse
 from fetlock.flags import leaves
@@ -214,3 +215,19 @@ def test_help_ends_the_program_well(capsys: pytest.CaptureFixture[str]) -> None:
         load_config(["--help"], prog="fetlock test")
     assert caught.value.code == 0
     assert capsys.readouterr().out.startswith("usage: fetlock test")
+
+
+def test_a_robot_without_a_task_can_be_configured_and_not_trained() -> None:
+    claw = ["--config", str(DEFAULT_CONFIG.with_name("claw_emulated.yaml"))]
+    config = load_config(claw)
+    assert config.task is None
+    with pytest.raises(UsageError, match="task is null: nothing can be learned") as caught:
+        make_env(config)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_task_that_is_not_for_a_robot_is_refused(tmp_path: Path) -> None:
+    text = DEFAULT_CONFIG.with_name("claw_emulated.yaml").read_text()
+    message = file_complaint(tmp_path, text.replace("task: null", "task: {kind: walk}"))
+    assert "no task is known for robot.kind claw: set task to null" in message
+    assert "physics_hz 1000 must be a whole multiple of bus_hz 300" in complaint(*KITTY, "--bus-hz", "300", "--control-hz", "25")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,22 +14,27 @@ import pytest
 from fetlock.__main__ import main
 from fetlock.beginning import EpisodeReset, Patience
 from fetlock.build import make_env
-from fetlock.config import DEFAULT_CONFIG, load_config
-from fetlock.guarding import guarded, read_limits
+from fetlock.config import DEFAULT_CONFIG, RunConfig, load_config
+from fetlock.emulated import connect_emulated
+from fetlock.guarding import fingers_of, guard_of
 from fetlock.machines import HardwareConfig
-from robot import RobotError
+from fetlock.resets import routine, routine_of
+from robot import Command, RobotError
 from robot.calibration import nominal
-from robot.clock import RealTimeClock, TickClock
+from robot.clock import LockstepClock, TickClock
 from robot.description import load_description
-from robot.dynamixel.backends import open_bus
+from robot.dynamixel.backends import BusConfig, open_bus
 from robot.emulator import EmulatorProcess
 from robot.hardware import HardwareRobot
-from safety import Cause, GuardConfig, Mode
-from safety.resets import gathering, run_routine
+from safety import Cause, GuardConfig, GuardedRobot, Mode
+from safety.resets import run_routine
 from tests.fakes import InstantClock, InstantRobot
 from training.collector import Collector
 from training.env import RobotEnv
 
+CLAW = ["--config", str(DEFAULT_CONFIG.with_name("claw_emulated.yaml"))]
+# Of a machine in lockstep, which answers when its physics are done, s.
+PATIENT_S = 10.0
 KITTY = ["--config", str(DEFAULT_CONFIG.with_name("kitty_walk.yaml")), "--reset", "routine"]
 
 
@@ -96,8 +103,6 @@ def test_what_only_an_operator_ends_is_waited_for_where_one_may_come() -> None:
     config = GuardConfig(position_min_rad=-1.0, position_max_rad=1.0, velocity_max_rad_s=10.0, acceleration_max_rad_s2=500.0)
     robot = InstantRobot(3)
     clock = InstantClock(robot, 0.01)
-    from safety import GuardedRobot
-
     guard = GuardedRobot(robot, config, 0.01, now_s=clock.now_s)
     guard.arm()
     guard.trip(Cause.STOP_HOLD)
@@ -116,25 +121,84 @@ def test_what_only_an_operator_ends_is_waited_for_where_one_may_come() -> None:
     assert (len(waited), guard.mode) == (20, Mode.ACTIVE)
 
 
-def test_the_claw_gathers_its_fingers_on_emulated_motors() -> None:
-    description = load_description("claw")
-    config = GuardConfig.model_validate(read_limits("claw"))
-    with EmulatorProcess([sys.executable, "-m", "fetlock", "emulate", "--robot", "claw"]) as machine:
-        for joint in range(9):
-            machine.client.ask("turn", joint=joint, angle_rad=0.3 if joint % 3 == 0 else 1.2)
-        robot = HardwareRobot(description, lambda: open_bus(machine.port, description.bus.baud), nominal(description), 0.01)
-        clock = TickClock(robot, RealTimeClock(0.01))
-        hardware = HardwareConfig(description="claw", port=machine.port)
-        guard = guarded(robot, hardware, config, bus_hz=100.0, control_hz=10.0, now_s=clock.now_s, drive=robot)
+@contextmanager
+def claw(pose_rad: Sequence[float]) -> Iterator[tuple[EmulatorProcess, GuardedRobot, TickClock, RunConfig]]:
+    """Yield the claw, put into a pose by hand, on emulated motors that wait for it, behind its guard, with the configuration of a run."""
+    with EmulatorProcess([sys.executable, "-m", "fetlock", "emulate", "--robot", "claw", "--lockstep"]) as machine:
+        description, time = load_description("claw"), LockstepClock(0.001, 10)
+        config = load_config(CLAW).model_copy(update={"robot": HardwareConfig(description="claw", port=machine.port)})
+        bus = partial(open_bus, machine.port, description.bus.baud, BusConfig(), PATIENT_S)
+        robot = HardwareRobot(description, bus, nominal(description), time.period_s, now_s=time.now_s, lockstep=True)
+        clock = TickClock(robot, time)
+        guard = guard_of(config, robot, clock, robot)
         try:
+            for joint, angle in enumerate(pose_rad):
+                machine.client.ask("turn", joint=joint, angle_rad=angle)
+            # What arming asks moves the machine: it comes before the first tick.
+            robot.arm()
+            robot.resync()
             guard.arm()
-            home = np.array([joint.home_rad for joint in description.joints])
-            report = run_routine([gathering(home, 0.01)], guard, clock)
-            assert report.attempts[-1].success
-            np.testing.assert_allclose(guard.read().joints.position_rad, home, atol=np.radians(5.0))
+            yield machine, guard, clock, config
         finally:
             robot.cut()
             guard.close()
+
+
+def test_the_claw_frees_fingers_that_are_in_each_others_way_and_goes_home() -> None:
+    # Nearer to each other than the margin, all three on the way into the middle.
+    tangled = [0.0, 0.25, 0.05] * 3
+    with claw(tangled) as (_, guard, clock, config):
+        fingers = fingers_of(load_description("claw"))
+        assert fingers is not None
+        assert config.guard.collision_margin_m is not None
+        assert fingers.distances(np.array([tangled])).min() < config.guard.collision_margin_m
+        # A policy cannot bring them nearer.
+        guard.engage()
+        while guard.write(Command(np.array([0.0, 0.5, 0.0] * 3))).mode is Mode.ACTIVE:
+            clock.wait()
+            guard.read()
+        assert guard.causes is Cause.COLLISION
+        report = run_routine(routine(config)(None, np.random.default_rng(0)), guard, clock)
+        assert report.attempts[-1].success
+        assert {tick.applied.mode for tick in report.ticks} <= {Mode.RESETTING, Mode.HOLD}
+        home = [joint.home_rad for joint in load_description("claw").joints]
+        np.testing.assert_allclose(guard.read().joints.position_rad, home, atol=np.radians(5.0))
+
+
+def test_the_verb_brings_an_emulated_claw_home(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reset", *CLAW[:2], "--seed", "1", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["operator_calls"] == 0
+    assert list(dict.fromkeys(attempt["step"] for attempt in report["attempts"])) == ["gather the fingers", "turn the valve"]
+    assert report["attempts"][-1]["success"] is True
+
+
+def valve(guard: GuardedRobot) -> float:
+    """Return the angle of the valve, rad."""
+    seen = guard.read().tracked_object
+    assert seen is not None
+    return seen.angle_rad
+
+
+def test_a_claw_begins_its_episodes_by_its_routine() -> None:
+    config = load_config([*CLAW, "--robot.lockstep", "true"])
+    machine = connect_emulated(config, realtime=False)
+    try:
+        guard = guard_of(config, machine.robot, machine.clock, machine.robot)
+        begin = EpisodeReset(guard, machine.clock, machine.reset, routine_of(config, machine.robot))
+        ticks = begin(np.random.default_rng(3))
+        assert len(ticks) > 50
+        assert {tick.mode for tick in ticks} == {Mode.RESETTING}
+        assert guard.mode is Mode.ACTIVE
+        first = valve(guard)
+        # The fingers are where an episode begins; the valve is turned to where this one does.
+        assert {tuple(np.round(tick.target.position_rad, 1)) for tick in begin(np.random.default_rng(4))} == {(0.0, -1.0, 1.0) * 3}
+        assert abs(valve(guard) - first) > np.radians(10.0)
+        again = valve(guard)
+        assert list(begin(np.random.default_rng(4))) == []
+        assert valve(guard) == again
+    finally:
+        machine.close()
 
 
 def test_the_verb_rights_a_fallen_robot_and_says_how(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robot import Clock, CommandError, MotorError, PortLostError, Robot, RobotError, command
+from robot import Clock, Command, CommandError, MotorError, PortLostError, Robot, RobotError, command
 from robot.calibration import load_calibration, nominal, save_calibration
 from robot.clock import RealTimeClock, TickClock, monotonic_s, sleep_s
 from robot.description import load_description
@@ -20,7 +20,7 @@ from robot.dynamixel import codec
 from robot.dynamixel.backends import BusConfig
 from robot.dynamixel.tables import hardware_errors
 from robot.emulator import EmulatorProcess
-from robot.errors import BusError, CalibrationError, StaleError
+from robot.errors import BusError, CalibrationError, StaleError, UsageError
 from robot.hardware import HardwareRobot
 from robot.self_test import self_test
 from tests.robot.machines import PERIOD_S, connect, describe, emulator, opener, running
@@ -498,3 +498,43 @@ def test_joints_within_the_play_of_their_gears_are_armed_at_their_bound(rig: tup
     clock.wait()
     with pytest.raises(MotorError, match="outside of its range"):
         robot.arm()
+
+
+def test_the_claw_turns_its_valve_by_the_valves_own_motor_and_lets_go_of_it() -> None:
+    with emulator("--robot", "claw") as machine:
+        robot = connect(machine.port, load_description("claw"))
+        clock = TickClock(robot, RealTimeClock(PERIOD_S))
+        with pytest.raises(RobotError, match="torque is off: arm the robot"):
+            robot.turn_object(1.0)
+        robot.arm()
+        for angle in (3.2, -3.2, float("nan")):
+            with pytest.raises(UsageError, match=r"valve cannot be turned to .* it reaches -3.1 to 3.1"):
+                robot.turn_object(angle)
+        assert machine.client.ask("truth")["torque"] == [1] * 9 + [0]
+        before = robot.read().joints.position_rad
+        robot.turn_object(-1.0)
+        fastest = 0.0
+        for _ in range(200):
+            clock.wait()
+            seen = robot.read().tracked_object
+            assert seen is not None
+            fastest = max(fastest, abs(seen.velocity_rad_s))
+            robot.write(Command(before))
+        assert seen.angle_rad == pytest.approx(-1.0, abs=np.radians(5.0))
+        # By its profile, not as fast as it can.
+        assert 1.0 < fastest < 2.5
+        assert machine.client.ask("truth")["torque"] == [1] * 10
+        np.testing.assert_allclose(robot.read().joints.position_rad, before, atol=0.01)
+        robot.release_object()
+        assert machine.client.ask("truth")["torque"] == [1] * 9 + [0]
+        # A cut takes it along.
+        robot.turn_object(1.0)
+        robot.cut()
+        assert machine.client.ask("truth")["torque"] == [0] * 10
+        robot.close()
+
+
+def test_a_robot_without_a_motor_for_objects_says_so(rig: tuple[EmulatorProcess, HardwareRobot, Clock]) -> None:
+    _, robot, _ = rig
+    with pytest.raises(UsageError, match="a kitty has no auxiliary motor that could turn an object: describe it under auxiliary"):
+        robot.turn_object(0.0)

@@ -35,7 +35,7 @@ LONG = ResetStep("wait", lambda _number, _state, start: hold(start, 5.0, PERIOD_
 @contextmanager
 def served(*steps: ResetStep, drive: Torque | None = None) -> Iterator[tuple[Served, ErringRobot]]:
     robot = ErringRobot()
-    with serving(replace(instant_machine(robot, drive), steps=steps)) as made:
+    with serving(replace(instant_machine(robot, drive), steps=(lambda _: steps) if steps else None)) as made:
         yield made, robot
 
 

@@ -1,4 +1,4 @@
-"""Laws of the steps that robots share: standing up, cooling down, gathering fingers; on joints that do what they are told."""
+"""Laws of the steps of routines: standing up, cooling down, gathering fingers, turning a valve; on joints that do what they are told."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from robot import FloatArray, ImuState, RobotState, frozen_array
-from safety import GuardConfig, GuardedRobot
-from safety.resets import Pace, ResetFailedError, cooling, gathering, move_to, run_routine, standing
+from robot.types import TrackedAngle
+from safety import Cause, GuardConfig, GuardedRobot, HeldError, Mode
+from safety.resets import Pace, ResetFailedError, cooling, gathering, move_to, run_routine, standing, turning
 from safety.resets.righting import Righting
 from tests.fakes import InstantClock, InstantRobot
 
@@ -109,21 +110,95 @@ def rig_armed_cold(robot: Lying) -> tuple[GuardedRobot, InstantClock]:
 
 
 def test_fingers_go_home_directly_and_where_that_fails_open_joint_by_joint_first():
-    home = frozen_array([0.0, -1.0, 1.0] * 3)
+    home = frozen_array([0.1, -1.0, 1.0] * 3)
     robot = Lying(9)
     guard, clock = rig(robot)
     step = gathering(home, PERIOD_S)
     assert [a.success for a in run_routine([step], guard, clock).attempts] == [True]
     np.testing.assert_allclose(robot.read().joints.position_rad, home)
-    # A tip that is caught until side and middle joints are open.
-    robot.stuck_until = frozen_array([np.pi / 4.0] * 9)
+    # A tip that is caught until the middle joints are open.
+    robot.stuck_until = frozen_array([0.1, -1.7, 0.0] * 3)
     guard.engage()
     clock.wait()
     report = run_routine([step], guard, clock)
     assert [a.success for a in report.attempts] == [False, True]
     np.testing.assert_allclose(robot.read().joints.position_rad, home)
     opened = [np.round(tick.target.position_rad, 6) for tick in report.ticks]
-    quarter = round(np.pi / 4.0, 6)
-    order = [next(i for i, t in enumerate(opened) if (t[joint::3] == quarter).all()) for joint in range(3)]
-    assert order == sorted(order)
-    assert order[1] - order[0] >= 75
+    middle, tip, side = (
+        next(i for i, t in enumerate(opened) if (t[joint::3] == angle).all()) for joint, angle in ((1, -1.7), (2, 0.0), (0, 0.0))
+    )
+    assert middle < tip < side
+    # One kind after the other.
+    np.testing.assert_array_equal(opened[middle][::3], 0.1)
+    np.testing.assert_array_equal(opened[tip][::3], 0.1)
+
+
+class Valve(Lying):
+    """A claw whose valve goes a hundredth of a radian a tick while its motor turns it; may have a friction that no motor overcomes."""
+
+    def __init__(self, speed_rad_s: float = 1.0) -> None:
+        super().__init__(9)
+        self.angle_rad = 0.0
+        self.speed_rad_s = speed_rad_s
+        self.goal_rad: float | None = None
+        self.done: list[str] = []
+
+    def tick(self, period_s: float) -> None:
+        super().tick(period_s)
+        if self.goal_rad is not None:
+            self.angle_rad += float(np.clip(self.goal_rad - self.angle_rad, -self.speed_rad_s * period_s, self.speed_rad_s * period_s))
+
+    def read(self) -> RobotState:
+        return replace(super().read(), tracked_object=TrackedAngle(self.angle_rad, 0.0, 0.0))
+
+    def turn_object(self, angle_rad: float) -> None:
+        self.done.append(f"turn to {angle_rad}")
+        self.goal_rad = angle_rad
+
+    def release_object(self) -> None:
+        self.done.append("let go")
+        self.goal_rad = None
+
+
+def test_a_valve_is_turned_while_the_fingers_stand_and_let_go_of():
+    robot = Valve()
+    guard, clock = rig(robot)
+    step = turning(robot, -1.2, PERIOD_S)
+    report = run_routine([step], guard, clock)
+    assert [a.success for a in report.attempts] == [True]
+    assert robot.angle_rad == pytest.approx(-1.2, abs=np.radians(5.0))
+    assert robot.done == ["turn to -1.2", "let go"]
+    assert {tuple(tick.applied.position_rad) for tick in report.ticks} == {(0.0,) * 9}
+    # One that is there already is left alone.
+    assert run_routine([step], guard, clock).attempts == []
+    assert robot.done == ["turn to -1.2", "let go"]
+
+
+def test_a_valve_that_does_not_turn_is_let_go_of_after_each_attempt_and_a_person_is_asked():
+    robot = Valve(speed_rad_s=0.01)
+    guard, clock = rig(robot)
+    with pytest.raises(ResetFailedError, match="turn the valve to 57 degrees by hand") as caught:
+        run_routine([turning(robot, 1.0, PERIOD_S)], guard, clock)
+    assert robot.done == ["turn to 1.0", "let go"] * 3
+    assert [round(a.seconds, 2) for a in caught.value.report.attempts] == [6.0] * 3
+
+
+def test_a_valve_is_let_go_of_at_the_tick_in_which_the_guard_stops_the_robot():
+    robot = Valve()
+    guard, _ = rig(robot)
+
+    class Stopped(InstantClock):
+        def wait(self) -> float:
+            if robot.angle_rad > 0.5 and guard.mode is Mode.RESETTING:
+                guard.trip(Cause.STOP_HOLD)
+            return super().wait()
+
+    with pytest.raises(HeldError):
+        run_routine([turning(robot, 2.0, PERIOD_S)], guard, Stopped(robot, PERIOD_S))
+    assert robot.done == ["turn to 2.0", "let go"]
+    assert robot.angle_rad < 0.55
+
+
+def test_a_valve_that_nobody_sees_is_not_where_it_should_be():
+    assert not turning(Valve(), 0.0, PERIOD_S).done(Lying(9).read())
+    assert turning(Valve(), 0.0, PERIOD_S).done(Valve().read())
