@@ -53,7 +53,9 @@ class FilmedClock:
 
 def run(argv: list[str]) -> int:
     """Reset a robot; see `fetlock reset --help`."""
-    parser = VerbParser("reset", "Bring a robot back to where an episode begins, by its routine: cool down, stand up. The motors move.")
+    parser = VerbParser(
+        "reset", "Bring a robot back to where an episode begins, by its routine: cool down, stand up, return to its arena. The motors move."
+    )
     parser.add_argument("--fallen", action="store_true", help="let a simulated robot fall anyhow first")
     parser.add_argument("--seed", type=int, default=0, help="of the fall or the start pose (0)")
     parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="film it")

@@ -13,16 +13,21 @@ from fetlock.machines import AnyRobotConfig, HardwareConfig, body_kind, descript
 from robot.errors import RobotError, UsageError
 from robot.protocols import Clock
 from robot.types import FloatArray, frozen_array
-from safety import BusTick, GuardConfig, GuardedRobot
+from safety import ArenaConfig, BusTick, GuardConfig, GuardedRobot
 from safety.modes import RULES, Clear, sentences
 from safety.resets import (
+    KITTY_GAIT,
     KITTY_PACE,
+    MINITAUR_GAIT,
     MINITAUR_PACE,
+    SERVO_MINITAUR_GAIT,
     SERVO_MINITAUR_PACE,
+    Gait,
     Pace,
     ResetStep,
     Right,
     cooling,
+    returning,
     right_kitty,
     right_minitaur,
     right_servo_minitaur,
@@ -116,18 +121,26 @@ class EpisodeReset:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How one kind of robot gets up: its righting, the pace of its way home, and how far off a joint may be there, rad."""
+    """How one kind of robot gets up and goes back into its arena.
+
+    Attributes:
+        right: Its righting.
+        pace: Of its way home.
+        tolerance_rad: How far off a joint may be there, rad.
+        gait: Turns and walks it.
+    """
 
     right: Right
     pace: Pace
     tolerance_rad: float
+    gait: Gait
 
 
 # A joint gives way by up to half of the tolerance (measured).
 _MANNERS: dict[str, Manner] = {
-    "kitty": Manner(right_kitty, KITTY_PACE, 0.15),
-    "minitaur": Manner(right_minitaur, MINITAUR_PACE, 0.3),
-    "minitaur_dynamixel": Manner(right_servo_minitaur, SERVO_MINITAUR_PACE, 0.3),
+    "kitty": Manner(right_kitty, KITTY_PACE, 0.15, KITTY_GAIT),
+    "minitaur": Manner(right_minitaur, MINITAUR_PACE, 0.3, MINITAUR_GAIT),
+    "minitaur_dynamixel": Manner(right_servo_minitaur, SERVO_MINITAUR_PACE, 0.3, SERVO_MINITAUR_GAIT),
 }
 
 
@@ -143,27 +156,41 @@ def routine_of(config: RunConfig) -> tuple[ResetStep, ...] | None:
 
 
 def routine(config: RunConfig) -> tuple[ResetStep, ...]:
-    """Return the routine of a robot, however it is reached: cool down, stand up.
+    """Return the routine of a robot, however it is reached: cool down, stand up, return to the arena if there is one.
 
     Raises:
         UsageError: If there is none for this robot.
     """
-    return routine_for(config.robot, config.guard, 1.0 / config.bus_hz)
+    return routine_for(config.robot, config.guard, 1.0 / config.bus_hz, config.arena)
 
 
-def routine_for(robot: AnyRobotConfig, guard: GuardConfig, period_s: float) -> tuple[ResetStep, ...]:
-    """Return the routine of a robot behind a guard with these limits and bus period, s; see `routine`."""
+def routine_for(robot: AnyRobotConfig, guard: GuardConfig, period_s: float, arena: ArenaConfig | None = None) -> tuple[ResetStep, ...]:
+    """Return the routine of a robot behind a guard with these limits, bus period, s, and arena; see `routine`."""
+    manner, home = _manner(robot), home_of(robot)
+    rest_rad = guard.limits(names_of_joints(robot), routine=True).rest_rad
+    # Where the motors carry little.
+    cool = cooling(home if rest_rad is None else rest_rad, guard.temperature_arm_c, manner.pace, period_s)
+    stand = standing(manner.right, home, manner.pace, manner.tolerance_rad, period_s)
+    if arena is None:
+        return cool, stand
+    return cool, stand, returning(arena, manner.gait, stand, home, period_s)
+
+
+def gait_of(robot: AnyRobotConfig) -> Gait:
+    """Return what turns and walks a robot in its routine.
+
+    Raises:
+        UsageError: If there is no routine for this robot.
+    """
+    return _manner(robot).gait
+
+
+def _manner(robot: AnyRobotConfig) -> Manner:
     kind = body_kind(robot)
     manner = _MANNERS.get(kind)
     if manner is None:
         raise UsageError(f"there is no reset routine for robot.kind {kind}: choose {', '.join(_MANNERS)}")
-    home = home_of(robot)
-    rest_rad = guard.limits(names_of_joints(robot), routine=True).rest_rad
-    return (
-        # Where the motors carry little.
-        cooling(home if rest_rad is None else rest_rad, guard.temperature_arm_c, manner.pace, period_s),
-        standing(manner.right, home, manner.pace, manner.tolerance_rad, period_s),
-    )
+    return manner
 
 
 def home_of(robot: AnyRobotConfig) -> FloatArray:

@@ -161,6 +161,7 @@ def _drive_client(path: Path, config: RunConfig, client: MotionClient, seconds: 
         lambda rng: _released(client, int(rng.integers(2**31))),
         client.close,
         config.task.time_limit_steps,
+        arena=config.arena,
         timing=timing,
     )
     set_timer_slack()
