@@ -50,15 +50,17 @@ class ArenaConfig(BaseModel):
         return math.remainder(math.atan2(y, x) - yaw_rad, 2.0 * math.pi)
 
     def way_ahead_m(self, state: RobotState) -> float:
-        """Return how far the robot may walk straight on before it leaves the arena, m; 0 where its way does not lead through it.
+        """Return how far the robot may walk straight on before it leaves the arena, m; 0 where it is outside.
 
         Raises:
             StaleError: If the state has no tracked base or no IMU reading.
         """
         distance_m, bearing_rad = self.distance_m(state), self.bearing_rad(state)
-        # From the foot of the perpendicular on the way to the border.
+        if distance_m > self.radius_m:
+            return 0.0
+        # From the foot of the perpendicular on the way to the border. On the border rounding may leave less than nothing.
         half_chord_m2 = self.radius_m**2 - (distance_m * math.sin(bearing_rad)) ** 2
-        return max(0.0, distance_m * math.cos(bearing_rad) + math.sqrt(half_chord_m2)) if half_chord_m2 > 0.0 else 0.0
+        return distance_m * math.cos(bearing_rad) + math.sqrt(max(0.0, half_chord_m2))
 
     def _to_center_m(self, state: RobotState) -> tuple[float, float]:
         if state.tracked_base is None:

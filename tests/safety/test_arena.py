@@ -62,10 +62,14 @@ def test_who_goes_the_way_ahead_is_on_the_border(distance, where, yaw):
     assert ARENA.distance_m(seen(x + way * math.cos(yaw), y + way * math.sin(yaw), yaw)) == pytest.approx(1.5)
 
 
-def test_from_outside_only_a_way_through_the_arena_counts():
-    assert ARENA.way_ahead_m(at(2.0, 0.0, 0.0)) == 0.0
-    assert ARENA.way_ahead_m(at(2.0, 0.0, math.pi / 2.0)) == 0.0
-    assert ARENA.way_ahead_m(at(2.0, 0.0, math.pi)) == pytest.approx(3.5)
+@pytest.mark.parametrize("yaw", [0.0, math.pi / 2.0, math.pi])
+def test_there_is_no_way_from_outside(yaw):
+    assert ARENA.way_ahead_m(at(1.6, 0.0, yaw)) == 0.0
+
+
+def test_from_the_very_border_the_way_leads_through_the_centre():
+    assert ARENA.way_ahead_m(seen(3.5, -1.0, math.pi)) == pytest.approx(3.0)
+    assert ARENA.way_ahead_m(seen(3.5, -1.0, math.pi / 2.0)) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_robot_without_the_senses_is_refused():
