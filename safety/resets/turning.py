@@ -45,18 +45,20 @@ def returning(arena: ArenaConfig, gait: Gait, stand: ResetStep, home_rad: FloatA
     Args:
         arena: Where the robot stays.
         gait: Of this kind of robot.
-        stand: Lets it stand at home; it comes before and after the walk.
+        stand: Lets it stand at home; it comes after the walk, and before it where the robot does not stand.
         home_rad: Shape (n,), rad.
         period_s: Bus period, s.
     """
 
     def moves(number: int, state: RobotState, start_rad: FloatArray) -> Moves:
-        state = yield from stand.moves(0, state, start_rad)
-        target = home_rad
+        target = start_rad
+        if not stand.done(state):
+            state = yield from stand.moves(0, state, start_rad)
+            target = home_rad
         if number % 2 == 1:
-            target, state = yield from walk(gait, home_rad, state, lambda now: retreat(arena, now), _RETREAT_S, period_s)
+            target, state = yield from walk(gait, target, home_rad, state, lambda now: retreat(arena, now), _RETREAT_S, period_s)
         if tilt_cosine(state) >= UPRIGHT_COSINE:
-            target, state = yield from walk(gait, home_rad, state, lambda now: homewards(arena, now), _RETURN_S, period_s)
+            target, state = yield from walk(gait, target, home_rad, state, lambda now: homewards(arena, now), _RETURN_S, period_s)
         return (yield from stand.moves(0, state, target))
 
     def done(state: RobotState) -> bool:
@@ -84,18 +86,19 @@ def retreat(arena: ArenaConfig, state: RobotState) -> tuple[float, float]:
     return math.copysign(1.0 - abs(turn), 1.0 if ahead else -1.0), turn
 
 
-def walk(gait: Gait, home_rad: FloatArray, state: RobotState, steer: Steer, max_s: float, period_s: float) -> Walk:
-    """Walk as told until arrived, out of time or fallen. It begins at home, and ends there unless it falls.
+def walk(gait: Gait, start_rad: FloatArray, home_rad: FloatArray, state: RobotState, steer: Steer, max_s: float, period_s: float) -> Walk:
+    """Walk as told until arrived, out of time or fallen. It ends at home, unless it falls.
 
     Args:
         gait: Of this kind of robot.
+        start_rad: The target to start from, near home. Shape (n,), rad.
         home_rad: Where the robot stands. Shape (n,), rad.
         state: Measured now.
         steer: Commands of the gait; asked at each tick until it says that the robot has arrived.
         max_s: Commands end after this, s.
         period_s: Bus period, s.
     """
-    target, command, tick = home_rad, np.zeros(2), 0
+    target, command, tick = start_rad, np.zeros(2), 0
     arrived = False
     while tilt_cosine(state) >= UPRIGHT_COSINE and (not arrived or command.any()):
         wanted = None if arrived or tick * period_s >= max_s else steer(state)
@@ -103,7 +106,9 @@ def walk(gait: Gait, home_rad: FloatArray, state: RobotState, steer: Steer, max_
         slew = _SLEW_PER_S * period_s
         command = command + np.clip(np.subtract(wanted or (0.0, 0.0), command), -slew, slew)
         tick += 1
-        target = frozen_array(home_rad + gait.offsets_rad(tick * period_s, float(command[0]), float(command[1])))
+        # Home is reached stepping: on stuck feet a joint may not move at all, and a guard takes that for a broken encoder (measured).
+        pose_rad = home_rad + (start_rad - home_rad) * max(0.0, 1.0 - _SLEW_PER_S * tick * period_s)
+        target = frozen_array(pose_rad + gait.offsets_rad(tick * period_s, float(command[0]), float(command[1])))
         state = yield target
     return target, state
 

@@ -162,7 +162,7 @@ def unused() -> Iterator[FloatArray]:
 
 
 def test_a_walk_ends_when_time_is_up() -> None:
-    motion = walk(Wheels(), HOME, seen(0.0, 0.0, 0.0), lambda _: (1.0, 0.0), 1.0, PERIOD_S)
+    motion = walk(Wheels(), frozen_array([0.0, 0.0, 0.1]), HOME, seen(0.0, 0.0, 0.0), lambda _: (1.0, 0.0), 1.0, PERIOD_S)
     targets = [next(motion)]
     try:
         while True:
@@ -174,6 +174,8 @@ def test_a_walk_ends_when_time_is_up() -> None:
     assert last is targets[-1]
     assert not last.any()
     assert targets[99][0] == 1.0
+    # It began off home, and goes there in the first half second.
+    assert [round(float(targets[tick][2]), 6) for tick in (0, 24, 49, 50)] == [0.098, 0.05, 0.0, 0.0]
 
 
 def test_steering_turns_first_then_walks_then_arrives() -> None:

@@ -74,7 +74,7 @@ def test_the_gait_walks_ahead_and_back(patient: Patient, forward: float) -> None
     state = guard.read()
     assert state.tracked_base is not None
     start = state.tracked_base.position_world_m
-    motion = walk(gait_of(patient.robot), home, state, lambda _: (forward, 0.0), 4.0, 0.01)
+    motion = walk(gait_of(patient.robot), state.joints.position_rad, home, state, lambda _: (forward, 0.0), 4.0, 0.01)
     target = next(motion)
     for _ in range(400):
         guard.write(Command(target))
@@ -96,6 +96,13 @@ def test_the_benchmark_reports_every_robot() -> None:
     for wrong in (["--count", "0"], ["--radius-m", "-1"]):
         with pytest.raises(UsageError, match=r"--radius-m 0\.5 to 1000"):
             main(wrong)
+
+
+def test_a_kitty_whose_feet_stick_off_their_places_comes_home_stepping() -> None:
+    patient = admit("kitty")
+    # A joint stands 0.07 rad off home, and would not move if nothing was lifted.
+    assert turn_around(patient, 1.5, np.random.default_rng([0, 35])).returned
+    patient.simulation.robot.close()
 
 
 def test_a_start_is_repeated_by_its_generator() -> None:
