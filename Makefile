@@ -1,5 +1,5 @@
 # Slow proofs, outside CI. Each writes its figures to docs/results/.
-.PHONY: test lint coverage mutation results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil righting safety-soak bench-guard bench-estop faults
+.PHONY: test lint coverage mutation results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil righting arena safety-soak bench-guard bench-estop faults
 
 test:
 	./run test
@@ -15,7 +15,7 @@ coverage:
 mutation:
 	./run mutation $(ARGS)
 
-results: bench-env bench-updates bench-loop bench-bus bench-motion bench-guard bench-estop hil righting safety-soak bench-walk
+results: bench-env bench-updates bench-loop bench-bus bench-motion bench-guard bench-estop hil righting arena safety-soak bench-walk
 
 bench-env bench-updates bench-loop bench-bus bench-motion bench-estop bench-guard: bench-%:
 	./run bench $* $(ARGS) | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/$*.json
@@ -31,6 +31,10 @@ safety-soak:
 # 20 minutes: 1,000 falls each of the kitty and of both Minitaurs.
 righting:
 	./run bench righting $(ARGS) | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/righting.json
+
+# 15 minutes: 100 starts at the border of an arena each.
+arena:
+	./run bench arena $(ARGS) | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/arena.json
 
 # 100 repeats of each fault but the network's: an hour and a half. It writes faults.json and faults.md as it goes.
 faults:

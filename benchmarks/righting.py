@@ -38,7 +38,7 @@ from sim import (
     simulate_servos,
 )
 
-_BUS_HZ = 100.0
+BUS_HZ = 100.0
 # Of the normal distribution, for an interval of 95%.
 _Z = 1.959963984540054
 Kind = Literal["kitty", "minitaur", "minitaur_dynamixel"]
@@ -112,19 +112,19 @@ def admit(kind: Kind, *, randomised: bool = False, self_collision: bool = False)
     robot: SimulatedConfig
     if kind == "minitaur":
         robot = MinitaurConfig(self_collision=self_collision, randomise=RandomisationConfig(enabled=randomised))
-        simulation = simulate_minitaur(robot, _BUS_HZ)
+        simulation = simulate_minitaur(robot, BUS_HZ)
     else:
         make = KittyConfig if kind == "kitty" else DynamixelMinitaurConfig
         robot = make(self_collision=self_collision, randomise=ServoRandomisationConfig(enabled=randomised))
-        simulation = simulate_servos(robot, _BUS_HZ)
-    return Patient(simulation, robot, guard, routine_for(robot, guard, 1.0 / _BUS_HZ)(None, np.random.default_rng(0)))
+        simulation = simulate_servos(robot, BUS_HZ)
+    return Patient(simulation, robot, guard, routine_for(robot, guard, 1.0 / BUS_HZ)(np.random.default_rng(0)))
 
 
 def fall_and_rise(patient: Patient, rng: np.random.Generator) -> Outcome:
     """Let the robot fall as `rng` draws it, and get up."""
     robot, clock = patient.simulation.robot, patient.simulation.clock
     robot.drop(rng)
-    guard = guarded(robot, patient.robot, patient.guard, bus_hz=_BUS_HZ, control_hz=_BUS_HZ, now_s=clock.now_s)
+    guard = guarded(robot, patient.robot, patient.guard, bus_hz=BUS_HZ, control_hz=BUS_HZ, now_s=clock.now_s)
     state, start_s = guard.read(), robot.now_s
     try:
         guard.arm()

@@ -14,7 +14,7 @@ from robot.protocols import Clock
 from safety import BusTick, Cause, GuardedRobot
 from safety.faults import cause_of
 from safety.modes import RULES, Clear, needs_person, sentences
-from safety.resets import ResetStep, run_routine
+from safety.resets import MakeSteps, run_routine
 
 # Pauses between attempts double, s: a second or two of silence, as after a knocked plug, costs no more than it lasts, and a robot that is
 # out of order is not shaken.
@@ -65,7 +65,7 @@ class EpisodeReset:
         guard: Of the robot.
         clock: Its bus clock.
         place: Puts it into a start pose from outside: a simulation's teleport; a robot of metal is taken as it stands.
-        steps: The routine; None: every episode begins with `place`, else the first one alone.
+        steps: The routine of an episode; None: every episode begins with `place`, else the first one alone.
         patience: With a robot that does not begin.
         repair: Of a robot on a bus.
         resume: Begins the schedule of its clock anew: a pause between episodes is no miss.
@@ -76,7 +76,7 @@ class EpisodeReset:
         guard: GuardedRobot,
         clock: Clock,
         place: Callable[[np.random.Generator], None],
-        steps: Sequence[ResetStep] | None = None,
+        steps: MakeSteps | None = None,
         *,
         patience: Patience | None = None,
         repair: Repair | None = None,
@@ -137,7 +137,7 @@ class EpisodeReset:
             self._resume()
         self._guard.arm()
         if self._steps is not None:
-            ticks += run_routine(self._steps, self._guard, self._clock).ticks
+            ticks += run_routine(self._steps(rng), self._guard, self._clock).ticks
         self._guard.engage()
 
     def _await_person(self, error: RobotError, goes_on: Callable[[], bool]) -> None:

@@ -64,6 +64,7 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> R
         reset,
         machine.close,
         task_of(config).time_limit_steps,
+        arena=config.arena,
         timing=machine.schedule.statistics,
         skip_to=machine.skip_to,
         camera=machine.camera,
@@ -99,6 +100,7 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
         ),
         robot.close,
         task_of(config).time_limit_steps,
+        arena=config.arena,
         timing=TickStatistics() if real is None else real.statistics,
         skip_to=simulation.clock.skip_to,
         camera=simulation.camera,
@@ -107,8 +109,11 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
 
 
 def judged_config(config: RunConfig) -> RunConfig:
-    """Return the configuration to judge policies of a run with: each begins in the same start poses, however the run's episodes do."""
-    return config.model_copy(update={"reset": "teleport"})
+    """Return the configuration to judge policies of a run with.
+
+    Each begins in the same start poses, however the run's episodes do, and goes as far as it gets in its time.
+    """
+    return config.model_copy(update={"reset": "teleport", "arena": None})
 
 
 def make_task(config: RunConfig, policy_period_s: float) -> WalkTask:

@@ -18,6 +18,7 @@ from fetlock.flags import Flag, apply, flag_of, read_flags
 from fetlock.guarding import read_limits, require_able
 from fetlock.machines import EmulatedConfig, HardwareConfig, body_kind, names_of_joints, simulated
 from robot.errors import UsageError
+from safety.arena import ArenaConfig
 from safety.limits import GuardConfig
 from sim import DynamixelMinitaurConfig, KittyConfig, MinitaurConfig
 from training.config import SacConfig, TrainConfig
@@ -28,6 +29,8 @@ DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "minitaur_
 _RATE_TOLERANCE = 1e-9
 # The task that fits each robot's legs.
 _TASKS = {"minitaur": "walk", "minitaur_dynamixel": "walk", "kitty": "kitty_walk"}
+# Robots on legs that can turn around by themselves.
+_WALKERS = ("minitaur", "minitaur_dynamixel", "kitty")
 
 
 def _kind_or(default: str) -> Callable[[object], str]:
@@ -71,6 +74,8 @@ class RunConfig(BaseModel):
     task: TaskConfig | None = Field(
         default=WalkConfig(), description="Null for a robot that no task is known for: it can be reset, and nothing learns on it."
     )
+    # Where a robot with a tracked base stays: an episode ends at the border, and the reset routine turns the robot around. Null: anywhere.
+    arena: ArenaConfig | None = None
     sac: SacConfig = SacConfig()
     train: TrainConfig = TrainConfig()
 
@@ -81,6 +86,26 @@ class RunConfig(BaseModel):
             _require_multiple("robot.machine.physics_hz", self.robot.machine.physics_hz, "bus_hz", self.bus_hz)
         elif not isinstance(self.robot, HardwareConfig):
             _require_multiple("robot.physics_hz", self.robot.physics_hz, "bus_hz", self.bus_hz)
+        return self
+
+    @model_validator(mode="after")
+    def _arena_fits(self) -> Self:
+        arena = self.arena
+        if arena is None:
+            return self
+        kind = body_kind(self.robot)
+        if kind not in _WALKERS:
+            raise ValueError(f"arena is for robots that walk, {', '.join(_WALKERS)}, and robot.kind {kind} does not: set arena to null")
+        if isinstance(self.robot, HardwareConfig):
+            raise ValueError(
+                "arena needs a tracked base, and robot.kind dynamixel has no tracker: set arena to null, and keep the robot in by hand"
+            )
+        start_m = math.hypot(*arena.center_m)
+        if start_m >= arena.radius_m:
+            raise ValueError(
+                f"arena.center_m is {start_m:g} m from (0, 0), where robots in simulation start, and arena.radius_m is {arena.radius_m:g}: "
+                "a robot starts inside; move the centre or widen the radius"
+            )
         return self
 
     @model_validator(mode="after")

@@ -144,7 +144,8 @@ def apply(flags: list[Flag], document: dict[str, JsonValue]) -> None:
     for flag in flags:
         group = document
         for depth, key in enumerate(flag.path[:-1], start=1):
-            inner = group.setdefault(key, {})
+            # A group that may be left out is null where it is: its flags begin it.
+            inner = group[key] = {} if group.get(key) is None else group[key]
             if not isinstance(inner, dict):
                 raise UsageError(
                     f"{'.'.join(flag.path[:depth])} is {describe(inner)} in the file where keys were expected: {flag.text} fits nowhere"

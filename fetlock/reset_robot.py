@@ -54,7 +54,7 @@ class FilmedClock:
 
 def run(argv: list[str]) -> int:
     """Reset a robot; see `fetlock reset --help`."""
-    about = "cool down and stand up, or gather fingers and turn the valve. The motors move."
+    about = "cool down, stand up and return to the arena, or gather fingers and turn the valve. The motors move."
     parser = VerbParser("reset", f"Bring a robot back to where an episode begins, by its routine: {about}")
     parser.add_argument("--fallen", action="store_true", help="let a simulated robot fall anyhow first")
     parser.add_argument("--seed", type=int, default=0, help="of the fall, the start pose and where a valve is turned (0)")

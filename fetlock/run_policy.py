@@ -168,6 +168,7 @@ def _drive_client(path: Path, config: RunConfig, client: MotionClient, seconds: 
         Beginning(client, routine=routine_of(config) is not None),
         client.close,
         task_of(config).time_limit_steps,
+        arena=config.arena,
         timing=timing,
     )
     set_timer_slack()

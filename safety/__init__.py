@@ -1,5 +1,6 @@
 """What may move: limits, the filter chain, the guard through which every command passes, and its service to other processes."""
 
+from safety.arena import ArenaConfig
 from safety.capability import Capability
 from safety.client import MotionClient
 from safety.estop import StopBoard
@@ -18,6 +19,7 @@ from safety.types import INTERVENTIONS, AppliedCommand, Mode, Reason
 __all__ = [
     "INTERVENTIONS",
     "AppliedCommand",
+    "ArenaConfig",
     "Ask",
     "BoardWatch",
     "BusTick",

@@ -33,6 +33,7 @@ from tests.mutants import Mutant, mutants
 ROOT = Path(__file__).resolve().parent.parent
 # The tests that must kill the mutants of each module, fastest first.
 TABLE: dict[str, tuple[str, ...]] = {
+    "safety/arena.py": ("test_arena", "test_data"),
     "safety/arming.py": ("test_arming", "test_data"),
     "safety/capability.py": ("test_arming", "test_data"),
     "safety/collisions.py": ("test_collisions", "test_data"),

@@ -16,7 +16,7 @@ from robot.clock import TickStatistics
 from robot.errors import RobotError, UsageError
 from robot.protocols import Camera
 from robot.types import Command, FloatArray, RobotState, frozen_array
-from safety import Cause, GuardedRobot
+from safety import ArenaConfig, Cause, GuardedRobot
 from safety.motion import BusTick, Motion
 from safety.types import Mode, Reason
 from training.tasks.task import Memory, Observation, Task
@@ -35,7 +35,7 @@ class StepResult:
         applied_action: Shape (a,): the action that the emitted command amounts to.
         reward: Of the tick.
         terminated: The task failed: no value beyond.
-        truncated: Cut off by the time limit or by a HOLD: the value goes on.
+        truncated: Cut off by the time limit, by the border of the arena or by a HOLD: the value goes on.
         measure: The task's headline figure.
         mode: HOLD when the guard took over: such a tick is never trained on.
         reasons: Stages of the guard that changed a command in this tick.
@@ -65,6 +65,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         reset: Puts the robot into a start pose and lets the policy drive.
         close: Releases the robot.
         time_limit_steps: Steps after which an episode is truncated.
+        arena: An episode is truncated by the first step at whose end the tracked base is outside; None: it may go anywhere.
         timing: What the loop's real-time clock counts; stays at 0 where no clock is real.
         skip_to: Moves a simulated clock on to a time, s; does nothing where time is real.
         camera: For `rgb_array`, made when first needed.
@@ -80,6 +81,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         reset: ResetRoutine,
         close: Callable[[], None],
         time_limit_steps: int,
+        arena: ArenaConfig | None = None,
         timing: TickStatistics | None = None,
         skip_to: Callable[[float], None] = lambda _: None,
         camera: Callable[[], Camera] | None = None,
@@ -90,6 +92,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         self.motion = motion
         self.task = task
         self.time_limit_steps = time_limit_steps
+        self.arena = arena
         self.timing = TickStatistics() if timing is None else timing
         self.render_mode = render_mode
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(1.0 / motion.policy_period_s)}
@@ -145,6 +148,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         Raises:
             UsageError: If called before `reset`.
             RobotError: If the robot fails: the end of this tick was not measured, and there is no transition.
+            StaleError: If there is an arena and the robot has no tracked base.
         """
         if self._state is None or self._memory is None:
             raise UsageError("step was called before reset: call reset first")
@@ -157,7 +161,8 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         for tick in ticks:
             reasons |= tick.reasons
         held = Reason.HOLD in reasons
-        truncated = held or (self._steps >= self.time_limit_steps and not step.outcome.terminated)
+        ended = self._steps >= self.time_limit_steps or (self.arena is not None and self.arena.left_by(self._state))
+        truncated = held or (ended and not step.outcome.terminated)
         return StepResult(
             step.observation,
             step.applied_action,

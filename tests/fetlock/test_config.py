@@ -93,6 +93,27 @@ def test_flags_override_the_file_and_may_choose_another_ground() -> None:
 
 
 @pytest.mark.parametrize(
+    ("robot", "named"), [("kitty", "robot.kind dynamixel has no tracker"), ("claw", "arena is for robots that walk, minitaur,")]
+)
+def test_an_arena_is_for_robots_that_walk_and_are_tracked(robot: str, named: str, tmp_path: Path) -> None:
+    text = f"robot: {{kind: dynamixel, port: /dev/null, description: {robot}}}\nguard: {robot}\ntask: {{kind: kitty_walk}}\n"
+    message = file_complaint(tmp_path, text + "arena: {radius_m: 1.5}\n")
+    assert named in message
+    assert "set arena to null" in message
+
+
+def test_an_arena_is_none_until_a_flag_or_a_file_gives_one(tmp_path: Path) -> None:
+    assert load_config([]).arena is None
+    config = load_config(["--arena.radius-m", "1.5"])
+    assert config.arena is not None
+    assert (config.arena.center_m, config.arena.radius_m) == ((0.0, 0.0), 1.5)
+    resolved = tmp_path / "config.yaml"
+    # A run's own file says null where there is none, and a flag may still give one.
+    resolved.write_text(config_yaml(load_config([])))
+    assert load_config(["--config", str(resolved), "--arena.radius-m", "1.5"]) == config
+
+
+@pytest.mark.parametrize(
     ("argv", "parts"),
     [
         (["--sac.lerning-rate", "1"], ["--sac.lerning-rate", "--sac.learning-rate"]),
@@ -118,6 +139,10 @@ def test_flags_override_the_file_and_may_choose_another_ground() -> None:
         (["--bus-hz", "75"], ["bus_hz 75", "control_hz 50", "50 or 100"]),
         (["--robot.physics-hz", "650"], ["robot.physics_hz 650", "bus_hz 100", "600 or 700"]),
         (["--robot.ground.kind", "slope"], ["fall_height_m", "slope", "--task.fall-height-m null"]),
+        (["--arena.radius-m", "-1"], ["arena.radius_m", "-1", "at least 0.5"]),
+        (["--arena.radius-m", "2000"], ["arena.radius_m", "2000", "at most 1000"]),
+        (["--arena.center-m", "0.0", "0.0"], ["arena.radius_m"]),
+        (["--arena.radius-m", "1.0", "--arena.center-m", "1.0", "1.0"], ["1.41421 m from (0, 0)", "radius_m is 1", "starts inside"]),
         (["--guard.position-min-rad", "5"], ["guard", "5.0", "3.1"]),
         (["--guard.velocity-max-rad-s", "0"], ["guard.velocity_max_rad_s", "positive", "0.0"]),
         (["--guard.velocity-max-rad-s", "200"], ["guard.velocity_max_rad_s 200", "167.7 rad/s"]),

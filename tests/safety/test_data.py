@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from safety import arming, faults, filters, limits, modes, monitor, rejections, stop_records
+from safety import arena, arming, faults, filters, limits, modes, monitor, rejections, stop_records
 from safety.modes import Ask, Cause, Inputs, ModeState, Stop
 from safety.motion_records import ABOUT, STATUS, Has, Outcome, Request, command_dtype, tick_dtype
 from safety.stop_records import StopLevel
@@ -25,7 +25,7 @@ def test_data_are_frozen_and_take_no_other_attributes(data):
     assert "__slots__" in vars(data)
 
 
-@pytest.mark.parametrize("model", [limits.GuardConfig, limits.CoupledConfig])
+@pytest.mark.parametrize("model", [limits.GuardConfig, limits.CoupledConfig, arena.ArenaConfig])
 def test_configurations_are_frozen_and_refuse_unknown_keys(model):
     assert model.model_config["frozen"] is True
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robot import ImuState, RobotState, StaleError, TrackedPose, UsageError, frozen_array
-from safety import INTERVENTIONS, Cause, GuardConfig, Mode, Reason
+from safety import INTERVENTIONS, ArenaConfig, Cause, GuardConfig, Mode, Reason
+from tests.fakes import InstantRobot
 from tests.training.records import step_records
 from tests.training.walking import walking_env
 from training.collector import Collector
@@ -114,6 +117,56 @@ def test_a_time_limit_truncates_and_does_not_terminate():
     env.reset(seed=0)
     ends = [env.step(np.zeros(8, np.float32))[2:4] for _ in range(3)]
     assert ends == [(False, False), (False, False), (False, True)]
+
+
+class Drifting(InstantRobot):
+    """Is carried along x at 1 m/s; may fall, be lost by its tracker, or both."""
+
+    height_m, tracked = 0.2, True
+
+    def read(self) -> RobotState:
+        state = super().read()
+        place = TrackedPose(frozen_array([self.time_s, 0.0, self.height_m]), frozen_array([1.0, 0.0, 0.0]), 0.0)
+        return replace(state, tracked_base=place if self.tracked else None)
+
+
+def test_leaving_the_arena_truncates_and_does_not_terminate_and_the_value_goes_on():
+    env = walking_env(arena=ArenaConfig(center_m=(-0.45, 0.0), radius_m=0.5), robot=Drifting(8, 2.0))
+
+    class Rows(list):
+        head = 0
+
+        def append(self, record: np.ndarray) -> bool:
+            super().append(record.copy())
+            return True
+
+    collector = Collector(env, None, rows := Rows(), Rows(), seed=0, index=0, episode=0)
+    steps = [collector.collect(explore=True) for _ in range(3)]
+    # After 0.02, 0.04 and 0.06 m: the last one is outside.
+    assert [(step.terminated, step.truncated, step.mode) for step in steps] == [
+        (False, False, Mode.ACTIVE),
+        (False, False, Mode.ACTIVE),
+        (False, True, Mode.ACTIVE),
+    ]
+    assert collector.between_episodes
+    replay = Replay(36, 8, 8)
+    assert replay.extend(np.concatenate(rows)) == 3
+    batch = replay.sample(32, 1, torch.Generator().manual_seed(0))[0]
+    # Nothing is cut off from what comes after it.
+    assert not batch.terminated.any()
+
+
+def test_a_fall_outside_of_the_arena_is_a_fall_and_a_lost_robot_is_an_error():
+    robot = Drifting(8, 2.0)
+    env = walking_env(arena=ArenaConfig(center_m=(-0.5, 0.0), radius_m=0.5), robot=robot)
+    env.reset(seed=0)
+    robot.height_m = 0.05
+    fallen = env.advance(np.zeros(8, np.float32))
+    assert (fallen.terminated, fallen.truncated) == (True, False)
+    env.reset(seed=0)
+    robot.tracked = False
+    with pytest.raises(StaleError, match="tracked base"):
+        env.advance(np.zeros(8, np.float32))
 
 
 def test_stepping_before_reset_is_an_error_that_says_so():

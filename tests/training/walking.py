@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from safety import GuardConfig, GuardedRobot, MotionLoop
+from safety import ArenaConfig, GuardConfig, GuardedRobot, MotionLoop
 from tests.fakes import InstantClock, InstantRobot
 from training.env import RobotEnv
 from training.tasks import WalkConfig, WalkTask
@@ -11,9 +11,11 @@ from training.tasks.walk import WalkMemory
 GUARD = GuardConfig(position_min_rad=0.9, position_max_rad=3.1, velocity_max_rad_s=100.0, acceleration_max_rad_s2=1e5, interpolate=False)
 
 
-def walking_env(limit: int = 50, guard: GuardConfig = GUARD, **task: float) -> RobotEnv[WalkMemory]:
+def walking_env(
+    limit: int = 50, guard: GuardConfig = GUARD, arena: ArenaConfig | None = None, robot: InstantRobot | None = None, **task: float
+) -> RobotEnv[WalkMemory]:
     """Build the environment over an `InstantRobot` of 8 joints at 100 Hz, policy at 50 Hz."""
-    robot = InstantRobot(8, 2.0)
+    robot = InstantRobot(8, 2.0) if robot is None else robot
     clock = InstantClock(robot, 0.01)
     guarded = GuardedRobot(robot, guard, 0.01, now_s=clock.now_s)
 
@@ -22,4 +24,4 @@ def walking_env(limit: int = 50, guard: GuardConfig = GUARD, **task: float) -> R
         guarded.engage()
         return ()
 
-    return RobotEnv(MotionLoop(guarded, clock, 2), WalkTask(WalkConfig(**task), 0.02), reset, guarded.close, limit)
+    return RobotEnv(MotionLoop(guarded, clock, 2), WalkTask(WalkConfig(**task), 0.02), reset, guarded.close, limit, arena)
