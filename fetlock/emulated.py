@@ -75,7 +75,7 @@ def connect_emulated(config: RunConfig, *, realtime: bool) -> BusMachine:
             "train": config.train.model_copy(update={"realtime": False}),
         }
     )
-    process = EmulatorProcess([sys.executable, "-m", "fetlock", "emulate", "--config", "/dev/stdin"], config_yaml(served))
+    process = EmulatorProcess([sys.executable, "-m", "fetlock", "emulate", "--config", "/dev/stdin"], config_yaml(served), linked=True)
     try:
         return _Emulated(config, robot_config, process, lockstep=lockstep).machine()
     except BaseException:

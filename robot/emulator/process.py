@@ -95,6 +95,7 @@ class EmulatorProcess:
     Args:
         command: That serves a machine with the options --control PATH and --json, such as `python -m fetlock emulate`.
         stdin: Text for it.
+        linked: Give its port a name that stays the same over a replug (--link), as a port of metal has one below /dev/serial/by-id.
 
     Attributes:
         port: Of the bus.
@@ -104,11 +105,11 @@ class EmulatorProcess:
         RobotError: If it does not start: with its last line.
     """
 
-    def __init__(self, command: Sequence[str], stdin: str = "") -> None:
+    def __init__(self, command: Sequence[str], stdin: str = "", *, linked: bool = False) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fetlock-emulator-")
-        control = Path(self._folder.name) / "control"
+        control, link = (Path(self._folder.name) / name for name in ("control", "port"))
         self._process = subprocess.Popen(
-            [*command, "--control", str(control), "--json"],
+            [*command, *(("--link", str(link)) if linked else ()), "--control", str(control), "--json"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -84,7 +84,9 @@ class Wire:
             temporary.replace(self._link)
 
     def unplug(self) -> None:
-        """Close the terminal: its client sees a device that is gone."""
+        """Close the terminal: its client sees a device that is gone, and its name with it, which may soon be another terminal's."""
+        if self._link is not None and self._link.is_symlink():
+            self._link.unlink()
         for descriptor in (self._master, self._slave):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -171,5 +173,3 @@ class Wire:
     def close(self) -> None:
         """Remove terminal and link. Idempotent."""
         self.unplug()
-        if self._link is not None and self._link.is_symlink():
-            self._link.unlink()

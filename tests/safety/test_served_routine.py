@@ -198,6 +198,8 @@ def test_what_holds_the_robot_when_the_routine_is_over_is_its_end():
         assert refused
         assert end.outcome is Outcome.OPERATOR
         assert "emergency stop" in end.history
+        status = made.link.status.read()
+        assert (int(status["errors"][0]), b"emergency stop" in bytes(status["error"][0])) == (1, True)
         assert robot.written
 
 
