@@ -33,7 +33,7 @@ from safety.resets import (
     right_minitaur,
     right_servo_minitaur,
     standing,
-    turning,
+    turning_object,
 )
 from sim import MinitaurConfig
 
@@ -120,7 +120,7 @@ def _turned(robot: AnyRobotConfig, turner: Turner | None, rng: np.random.Generat
     if turner is None or description is None or not description.auxiliary:
         return ()
     motor = description.auxiliary[0]
-    return (turning(turner, float(rng.uniform(motor.lower_rad, motor.upper_rad)), period_s),)
+    return (turning_object(turner, float(rng.uniform(motor.lower_rad, motor.upper_rad)), period_s),)
 
 
 def gait_of(robot: AnyRobotConfig) -> Gait:

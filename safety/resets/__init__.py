@@ -1,6 +1,6 @@
 """Motions that bring a robot back to where an episode begins, as coroutines without a clock or a robot in them."""
 
-from safety.resets.claw import CLAW_PACE, Turner, gathering, turning
+from safety.resets.claw import CLAW_PACE, Turner, gathering, turning_object
 from safety.resets.gaits import KITTY_GAIT, MINITAUR_GAIT, SERVO_MINITAUR_GAIT, Gait
 from safety.resets.moves import Moves, Pace, hold, move_to, until
 from safety.resets.righting import Righting
@@ -46,7 +46,7 @@ __all__ = [
     "standing",
     "stands",
     "tilt_cosine",
-    "turning",
+    "turning_object",
     "until",
     "up_in_base",
 ]

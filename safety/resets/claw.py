@@ -44,7 +44,7 @@ class Turner(Protocol):
         """Switch that motor's torque off."""
 
 
-def turning(turner: Turner, angle_rad: float, period_s: float) -> ResetStep:
+def turning_object(turner: Turner, angle_rad: float, period_s: float) -> ResetStep:
     """Turn the valve to an angle by its own motor, while the fingers stand still, and let go of it again.
 
     The motor is let go however the step ends; where the guard stops the robot, at that tick. One that hears nobody stops by its watchdog.

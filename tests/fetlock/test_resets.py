@@ -26,7 +26,7 @@ from robot.description import load_description
 from robot.dynamixel.backends import BusConfig, open_bus
 from robot.emulator import EmulatorProcess
 from robot.hardware import HardwareRobot
-from safety import Cause, GuardConfig, GuardedRobot, Mode
+from safety import Cause, GuardConfig, GuardedRobot, Mode, Reason
 from safety.resets import run_routine
 from tests.fakes import InstantClock, InstantRobot
 from training.collector import Collector
@@ -154,11 +154,13 @@ def test_the_claw_frees_fingers_that_are_in_each_others_way_and_goes_home() -> N
         assert fingers.distances(np.array([tangled])).min() < config.guard.collision_margin_m
         # A policy cannot bring them nearer.
         guard.engage()
-        while guard.write(Command(np.array([0.0, 0.5, 0.0] * 3))).mode is Mode.ACTIVE:
+        for _ in range(20):
+            applied = guard.write(Command(np.array([0.0, 0.5, 0.0] * 3)))
             clock.wait()
             guard.read()
-        assert guard.causes is Cause.COLLISION
-        report = run_routine(routine(config)(None, np.random.default_rng(0)), guard, clock)
+        assert Reason.APART in applied.reasons
+        assert np.abs(applied.position_rad - tangled).max() < 0.01
+        report = run_routine(routine(config)(np.random.default_rng(0)), guard, clock)
         assert report.attempts[-1].success
         assert {tick.applied.mode for tick in report.ticks} <= {Mode.RESETTING, Mode.HOLD}
         home = [joint.home_rad for joint in load_description("claw").joints]

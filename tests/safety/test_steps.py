@@ -10,7 +10,7 @@ import pytest
 from robot import FloatArray, ImuState, RobotState, frozen_array
 from robot.types import TrackedAngle
 from safety import Cause, GuardConfig, GuardedRobot, HeldError, Mode
-from safety.resets import Pace, ResetFailedError, cooling, gathering, move_to, run_routine, standing, turning
+from safety.resets import Pace, ResetFailedError, cooling, gathering, move_to, run_routine, standing, turning_object
 from safety.resets.righting import Righting
 from tests.fakes import InstantClock, InstantRobot
 
@@ -163,7 +163,7 @@ class Valve(Lying):
 def test_a_valve_is_turned_while_the_fingers_stand_and_let_go_of():
     robot = Valve()
     guard, clock = rig(robot)
-    step = turning(robot, -1.2, PERIOD_S)
+    step = turning_object(robot, -1.2, PERIOD_S)
     report = run_routine([step], guard, clock)
     assert [a.success for a in report.attempts] == [True]
     assert robot.angle_rad == pytest.approx(-1.2, abs=np.radians(5.0))
@@ -178,7 +178,7 @@ def test_a_valve_that_does_not_turn_is_let_go_of_after_each_attempt_and_a_person
     robot = Valve(speed_rad_s=0.01)
     guard, clock = rig(robot)
     with pytest.raises(ResetFailedError, match="turn the valve to 57 degrees by hand") as caught:
-        run_routine([turning(robot, 1.0, PERIOD_S)], guard, clock)
+        run_routine([turning_object(robot, 1.0, PERIOD_S)], guard, clock)
     assert robot.done == ["turn to 1.0", "let go"] * 3
     assert [round(a.seconds, 2) for a in caught.value.report.attempts] == [6.0] * 3
 
@@ -194,11 +194,11 @@ def test_a_valve_is_let_go_of_at_the_tick_in_which_the_guard_stops_the_robot():
             return super().wait()
 
     with pytest.raises(HeldError):
-        run_routine([turning(robot, 2.0, PERIOD_S)], guard, Stopped(robot, PERIOD_S))
+        run_routine([turning_object(robot, 2.0, PERIOD_S)], guard, Stopped(robot, PERIOD_S))
     assert robot.done == ["turn to 2.0", "let go"]
     assert robot.angle_rad < 0.55
 
 
 def test_a_valve_that_nobody_sees_is_not_where_it_should_be():
-    assert not turning(Valve(), 0.0, PERIOD_S).done(Lying(9).read())
-    assert turning(Valve(), 0.0, PERIOD_S).done(Valve().read())
+    assert not turning_object(Valve(), 0.0, PERIOD_S).done(Lying(9).read())
+    assert turning_object(Valve(), 0.0, PERIOD_S).done(Valve().read())
