@@ -121,6 +121,24 @@ def test_what_only_an_operator_ends_is_waited_for_where_one_may_come() -> None:
     assert (len(waited), guard.mode) == (20, Mode.ACTIVE)
 
 
+def test_an_episode_on_emulated_motors_begins_facing_the_centre_of_its_arena() -> None:
+    # In front of it are 0.3 m; place and yaw are those of tracker and serial IMU.
+    arena = ["--arena.radius-m", "1.5", "--arena.center-m", "-1.2", "0.1"]
+    config = load_config(["--config", str(DEFAULT_CONFIG.with_name("kitty_emulated.yaml")), "--reset", "routine", *arena])
+    env = make_env(config)
+    try:
+        env.begin(np.random.default_rng(0))
+        assert {tick.mode for tick in env.reset_ticks} == {Mode.RESETTING}
+        state = env.motion.robot.read()
+        assert config.arena is not None
+        assert abs(config.arena.bearing_rad(state)) < 0.4
+        assert config.arena.way_ahead_m(state) > 2.0
+        result = env.advance(np.zeros(12, np.float32))
+        assert (result.mode, result.terminated, result.truncated) == (Mode.ACTIVE, False, False)
+    finally:
+        env.close()
+
+
 @contextmanager
 def claw(pose_rad: Sequence[float]) -> Iterator[tuple[EmulatorProcess, GuardedRobot, TickClock, RunConfig]]:
     """Yield the claw, put into a pose by hand, on emulated motors that wait for it, behind its guard, with the configuration of a run."""
