@@ -57,19 +57,20 @@ class Fingers:
         self._cos, self._sin = np.cos(angle), np.sin(angle)
         self._base = base_radius_m * np.concatenate([self._cos, self._sin, np.zeros_like(angle)], axis=1)
         self._side_m, self._middle_m = side_m, middle_m
-        fingers = list(itertools.combinations(range(len(azimuth_rad)), 2))
-        self._pairs = len(fingers)
-        # Every capsule of one finger with every one of the other, pair of fingers by pair.
-        both = [(one, two, p, q) for one, two in fingers for p in capsules for q in capsules]
-        self._low = np.array([[p.from_m for *_, p, _ in both], [q.from_m for *_, q in both]])
-        self._high = np.array([[p.to_m for *_, p, _ in both], [q.to_m for *_, q in both]])
-        self._radii = np.array([p.radius_m + q.radius_m for *_, p, q in both])
-        # Rows of the Gram matrix: directions of all links, then their joints.
-        way = np.array([[LINKS * one + p.link, LINKS * two + q.link] for one, two, p, q in both]).T
-        place, size = way + self.joints, 2 * self.joints
-        products = ((way[0], way[1]), (way[0], place[0]), (way[0], place[1]), (way[1], place[0]), (way[1], place[1]))
-        lengths = ((place[0], place[0]), (place[1], place[1]), (place[0], place[1]))
-        self._products = np.array([row * size + column for row, column in products + lengths])
+        # Every capsule of one finger with every one of the other, shape (m, c c), pair of fingers by pair.
+        pairs = list(itertools.combinations(range(len(azimuth_rad)), 2))
+        both = list(itertools.product(capsules, capsules))
+        one, two = np.array(pairs).T[:, :, None] * LINKS
+        self._low = np.array([[p.from_m for p, _ in both], [q.from_m for _, q in both]])
+        self._high = np.array([[p.to_m for p, _ in both], [q.to_m for _, q in both]])
+        self._radii = np.array([p.radius_m + q.radius_m for p, q in both])
+        # Places in the Gram matrix, row by row: directions of all links, then their joints.
+        way0, way1 = one + [p.link for p, _ in both], two + [q.link for _, q in both]
+        joint0, joint1 = way0 + self.joints, way1 + self.joints
+        products = ((way0, way1), (way0, joint0), (way0, joint1), (way1, joint0), (way1, joint1))
+        squares = ((joint0, joint0), (joint1, joint1), (joint0, joint1))
+        self._vectors = 2 * self.joints
+        self._products = np.array([row * self._vectors + column for row, column in products + squares])
 
     def links(self, pose_rad: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return directions (unit vectors) and joints, m, of all links in the palm's frame, each of shape (k, 3 f, 3).
@@ -91,8 +92,8 @@ class Fingers:
             pose_rad: Shape (k, 3 f), rad.
         """
         frames = self._frames(pose_rad)
-        gram = (frames @ frames.transpose(0, 2, 1)).reshape(len(frames), -1)
-        cosine, c0, c1, f0, f1, square0, square1, both = gram[:, self._products].transpose(1, 0, 2)
+        gram = (frames @ frames.transpose(0, 2, 1)).reshape(len(frames), self._vectors**2)
+        cosine, c0, c1, f0, f1, square0, square1, both = gram[:, self._products].transpose(1, 0, 2, 3)
         # Of the vector from the second joint to the first, along both directions.
         c, f = c0 - c1, f0 - f1
         (low_s, low_t), (high_s, high_t) = self._low, self._high
@@ -101,14 +102,13 @@ class Fingers:
         s = np.minimum(np.maximum(cosine * t - c, low_s), high_s)
         square = square0 + square1 - 2.0 * both + s * (s + 2.0 * (c - cosine * t)) + t * (t - 2.0 * f)
         # Rounding takes what is 0 below it.
-        gaps: FloatArray = np.sqrt(np.maximum(square, 0.0)) - self._radii
-        smallest: FloatArray = gaps.reshape(len(frames), self._pairs, -1).min(axis=-1)
-        return smallest
+        gaps: FloatArray = (np.sqrt(np.maximum(square, 0.0)) - self._radii).min(axis=2)
+        return gaps
 
     def _frames(self, pose_rad: FloatArray) -> FloatArray:
         """Return directions, then joints, of all links; shape (k, 6 f, 3)."""
         count = len(pose_rad)
-        angles = pose_rad.reshape(count, -1, LINKS)
+        angles = pose_rad.reshape(count, self.joints // LINKS, LINKS)
         bend = np.zeros_like(angles)
         bend[..., 1] = angles[..., 1]
         bend[..., 2] = angles[..., 1] + angles[..., 2]
@@ -122,4 +122,4 @@ class Fingers:
         place[..., 0, :] = self._base
         place[..., 1, :] = self._base + self._side_m * way[..., 0, :]
         place[..., 2, :] = place[..., 1, :] + self._middle_m * way[..., 1, :]
-        return frames.reshape(count, -1, 3)
+        return frames.reshape(count, self._vectors, 3)
