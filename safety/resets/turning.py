@@ -28,7 +28,7 @@ _FACING_RAD = math.radians(10.0)
 _GAIN_PER_RAD = 2.0
 # A command rises and falls in half a second: a gait begins and ends at the standing pose, and no joint jumps.
 _SLEW_PER_S = 2.0
-# An attempt is given up after this, and one that is blocked backs off for that, s. The slowest robot turns half round in 15 s (measured).
+# An attempt is given up after this, and one that is blocked backs off for that, s. The slowest of 300 was in after 11 s (measured).
 _RETURN_S, _RETREAT_S = 30.0, 3.0
 
 # From a state to commands (forward, turn) of a gait, |forward| + |turn| at most 1; None: arrived.
