@@ -27,10 +27,8 @@ from training.tasks import KittyWalkConfig, WalkConfig
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "minitaur_walk.yaml"
 # A rate counts as a whole multiple of another within this relative error: 1/3 of 100 Hz written as 33.333333333 does.
 _RATE_TOLERANCE = 1e-9
-# The task that fits each robot's legs.
+# The task that fits each robot's legs; robots on legs can also turn around by themselves.
 _TASKS = {"minitaur": "walk", "minitaur_dynamixel": "walk", "kitty": "kitty_walk"}
-# Robots on legs that can turn around by themselves.
-_WALKERS = ("minitaur", "minitaur_dynamixel", "kitty")
 
 
 def _kind_or(default: str) -> Callable[[object], str]:
@@ -94,8 +92,8 @@ class RunConfig(BaseModel):
         if arena is None:
             return self
         kind = body_kind(self.robot)
-        if kind not in _WALKERS:
-            raise ValueError(f"arena is for robots that walk, {', '.join(_WALKERS)}, and robot.kind {kind} does not: set arena to null")
+        if kind not in _TASKS:
+            raise ValueError(f"arena is for robots that walk, {', '.join(_TASKS)}, and robot.kind {kind} does not: set arena to null")
         if isinstance(self.robot, HardwareConfig):
             raise ValueError(
                 "arena needs a tracked base, and robot.kind dynamixel has no tracker: set arena to null, and keep the robot in by hand"
@@ -135,9 +133,10 @@ def task_of(config: RunConfig) -> WalkConfig | KittyWalkConfig:
         UsageError: If it has none.
     """
     if config.task is None:
-        raise UsageError(
-            f"task is null: nothing can be learned or judged without one; set task.kind ({', '.join(sorted(set(_TASKS.values())))})"
-        )
+        kind = body_kind(config.robot)
+        fitting = _TASKS.get(kind)
+        way = f"set task.kind {fitting}" if fitting else f"none is known for robot.kind {kind}: choose {', '.join(_TASKS)}"
+        raise UsageError(f"task is null, and nothing can be learned or judged without one: {way}")
     return config.task
 
 
