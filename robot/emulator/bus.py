@@ -18,9 +18,10 @@ from pydantic import JsonValue
 from robot.clock import monotonic_s
 from robot.dynamixel import codec
 from robot.dynamixel.plant import PlantSample, ServoPlant
+from robot.emulator.afflictions import Afflictions
 from robot.emulator.camera import Picture
 from robot.emulator.faults import Fault, FaultScript, Saboteur
-from robot.emulator.motor import HEAT_ERROR, LOAD_ERROR, EmulatedMotor
+from robot.emulator.motor import EmulatedMotor
 from robot.emulator.responder import Reply, Responder
 from robot.emulator.wire import Wire
 from robot.errors import RobotError
@@ -35,8 +36,6 @@ _GAP_S = 0.02
 _BUFFER_BYTES = codec.MAX_LENGTH + 7
 # Times of waking up that are kept: 40 s of them when nobody asks.
 _LATENESS_KEPT = 8192
-# A supply below this share of a motor's lowest voltage starts it again.
-_BROWN_OUT_SHARE = 0.6
 
 Observer = Callable[[PlantSample, float], None]
 
@@ -104,13 +103,11 @@ class EmulatedBus:
         self.picture = picture
         self._buffer = b""
         self._heard_s = 0.0
-        # Voltages of the brown-outs that are on, by motor, behind that of the supply.
-        self._supplies: dict[int, list[float]] = {}
+        self._afflictions = Afflictions(self.motors, plant.physics, self.responder.dead)
         self._hash = hashlib.sha256() if options.transcript else None
         self._fresh = True
         self._shown = self._observed = -1
         self._replug_s = float("inf")
-        self._ends: list[tuple[float, Callable[[], None]]] = []
         self._anchor_s = monotonic_s() - plant.time_s
         self._show()
 
@@ -232,7 +229,7 @@ class EmulatedBus:
         if fallen and self._drop is None:
             raise RobotError("this machine cannot fall: it has no body (--physics pybullet has one)")
         conditions = self._drop(rng) if fallen and self._drop is not None else self._reset(rng)
-        self._supplies.clear()
+        self._afflictions.forget_brown_outs()
         if hold:
             self.plant.hold()
         for motor in self.motors:
@@ -250,103 +247,33 @@ class EmulatedBus:
         self._show()
 
     def inject(self, fault: Fault) -> None:
-        """Let a fault begin now, or after its `at_s`."""
-        if fault.kind == "jam" and not hasattr(self.plant.physics, "jam"):
-            raise RobotError("joints of this machine cannot be jammed: its physics cannot do that")
+        """Let a fault begin now, or after its `at_s`. Raises RobotError if this machine cannot have it."""
+        self._afflictions.require_possible(fault)
         self.saboteur.add(fault, self.now_s + fault.at_s)
 
     def _begin_faults(self) -> None:
         now_s = self.now_s
         for fault in self.saboteur.due(now_s):
             self._begin(fault, now_s)
-        if self._ends:
-            over = [end for at_s, end in self._ends if at_s <= now_s]
-            self._ends = [(at_s, end) for at_s, end in self._ends if at_s > now_s]
-            for end in over:
-                end()
+        self._afflictions.end_due(now_s)
 
     def _begin(self, fault: Fault, now_s: float) -> None:
-        end_s = now_s + fault.duration_s
-        if fault.kind == "unplug":
-            self._unplug(fault, end_s)
-        for motor in self.motors:
-            if not fault.hits(motor.id):
-                continue
-            self._befall(motor, fault, now_s, end_s)
-        # What has changed must be in the registers before the next answer.
-        self._shown = -1
-        self._show()
-
-    def _befall(self, motor: EmulatedMotor, fault: Fault, now_s: float, end_s: float) -> None:
-        """Let a fault of motors begin at one of them."""
-        match fault.kind:
-            case "reboot":
-                motor.reboot(now_s)
-            case "overheat":
-                self._heat(motor, fault.magnitude)
-            case "overload":
-                motor.fail(LOAD_ERROR)
-            case "brown_out":
-                self._brown_out(motor, fault.magnitude or 0.0, now_s, end_s)
-            case "encoder_wrap":
-                motor.encoder_offset += round(fault.magnitude or 4096.0)
-            case "stuck_encoder":
-                motor.encoder_stuck = motor.memory["present_position"]
-                self._ends.append((end_s, motor.free_encoder))
-            case "jam":
-                self._jam(motor.index, end_s)
-
-    @staticmethod
-    def _heat(motor: EmulatedMotor, temperature_c: float | None) -> None:
-        """Make a motor hot; without a temperature, hotter than its limit."""
-        limit_c = motor.memory["temperature_limit"]
-        motor.temperature_c = limit_c + 1.0 if temperature_c is None else temperature_c
-        # Its own look at it comes with the next sample, which lockstep may not have soon.
-        if motor.temperature_c > limit_c:
-            motor.fail(HEAT_ERROR)
-
-    def _unplug(self, fault: Fault, end_s: float) -> None:
-        """Take the motors that are named off the bus; where none is, take the adapter away."""
-        if not fault.motors:
+        if fault.kind == "unplug" and not fault.motors:
             self.wire.unplug()
             self._replug_s = monotonic_s() + fault.duration_s
-            return
-        dead = set(fault.motors)
-        self.responder.dead |= dead
-        self._ends.append((end_s, lambda: self.responder.dead.difference_update(dead)))
-
-    def _jam(self, index: int, end_s: float) -> None:
-        """Block a shaft where it is: whatever drives it, it does not turn."""
-        jam: Callable[..., None] = getattr(self.plant.physics, "jam")  # noqa: B009 (not every physics has it)
-        jam(index, on=True)
-        self._ends.append((end_s, lambda: jam(index, on=False)))
+        self._afflictions.begin(fault, now_s)
+        # What has changed must be in the registers before the next answer.
+        self.look_again()
 
     def mend(self) -> None:
         """End every fault, and those to come: encoders show the truth, motors are cool. What a motor has latched stays until its reboot."""
         self.saboteur.clear()
-        ends, self._ends = self._ends, []
-        for _, end in ends:
-            end()
+        self._afflictions.end_all()
         for motor in self.motors:
             motor.recover()
         self._replug_s = float("inf")
         self.wire.plug()
         self.look_again()
-
-    def _brown_out(self, motor: EmulatedMotor, supply_v: float, now_s: float, end_s: float) -> None:
-        supplies = self._supplies.setdefault(motor.index, [motor.servo.supply_v])
-        supplies.append(supply_v)
-        motor.servo.supply_v = supply_v
-        if supply_v * 10.0 < _BROWN_OUT_SHARE * motor.memory.table["min_voltage_limit"].minimum:
-            motor.reboot(now_s)
-
-        def end() -> None:
-            # A reset has brought the supply back before.
-            if self._supplies.get(motor.index) is supplies:
-                del supplies[supplies.index(supply_v, 1)]
-                motor.servo.supply_v = supplies[-1]
-
-        self._ends.append((end_s, end))
 
     def replug_if_due(self) -> None:
         """Plug the port in again when an unplugging is over."""

@@ -246,7 +246,7 @@ def test_a_robot_without_a_task_can_be_configured_and_not_trained() -> None:
     claw = ["--config", str(DEFAULT_CONFIG.with_name("claw_emulated.yaml"))]
     config = load_config(claw)
     assert config.task is None
-    with pytest.raises(UsageError, match="task is null, and nothing can be learned .* robot.kind claw: choose minitaur") as caught:
+    with pytest.raises(UsageError, match=r"task is null, and nothing can be learned .* robot\.kind claw: choose minitaur") as caught:
         make_env(config)
     assert "\n" not in str(caught.value)
 
