@@ -144,6 +144,15 @@ def test_one_that_falls_stands_up_first_and_goes_on() -> None:
     assert abs(ARENA.bearing_rad(robot.read())) <= math.radians(10.0)
 
 
+def test_one_that_lies_is_stood_up_before_it_walks() -> None:
+    robot = at_border(3.0)
+    robot.down = True
+    report = come_back(robot)
+    assert [attempt.success for attempt in report.attempts] == [True]
+    assert not robot.down
+    assert abs(ARENA.bearing_rad(robot.read())) <= math.radians(10.0)
+
+
 def test_one_that_falls_as_it_backs_off_does_not_walk_on_lying() -> None:
     step = returning(ARENA, Wheels(), standing(lambda *_: unused(), HOME, PACE, 0.05, PERIOD_S), HOME, PERIOD_S)
     robot = at_border(math.pi)
