@@ -57,15 +57,15 @@ class Fingers:
         self._cos, self._sin = np.cos(angle), np.sin(angle)
         self._base = base_radius_m * np.concatenate([self._cos, self._sin, np.zeros_like(angle)], axis=1)
         self._side_m, self._middle_m = side_m, middle_m
-        # Every capsule of one finger with every one of the other, shape (m, c c), pair of fingers by pair.
+        # Every capsule of one finger with every one of the other, pair of fingers by pair.
         pairs = list(itertools.combinations(range(len(azimuth_rad)), 2))
-        both = list(itertools.product(capsules, capsules))
-        one, two = np.array(pairs).T[:, :, None] * LINKS
-        self._low = np.array([[p.from_m for p, _ in both], [q.from_m for _, q in both]])
-        self._high = np.array([[p.to_m for p, _ in both], [q.to_m for _, q in both]])
-        self._radii = np.array([p.radius_m + q.radius_m for p, q in both])
+        both = [(LINKS * one, LINKS * two, p, q) for one, two in pairs for p in capsules for q in capsules]
+        self._shape = len(pairs), len(capsules) ** 2
+        self._low = np.array([[p.from_m for *_, p, _ in both], [q.from_m for *_, q in both]])
+        self._high = np.array([[p.to_m for *_, p, _ in both], [q.to_m for *_, q in both]])
+        self._radii = np.array([p.radius_m + q.radius_m for *_, p, q in both])
         # Places in the Gram matrix, row by row: directions of all links, then their joints.
-        way0, way1 = one + [p.link for p, _ in both], two + [q.link for _, q in both]
+        way0, way1 = np.array([[one + p.link, two + q.link] for one, two, p, q in both]).T
         joint0, joint1 = way0 + self.joints, way1 + self.joints
         products = ((way0, way1), (way0, joint0), (way0, joint1), (way1, joint0), (way1, joint1))
         squares = ((joint0, joint0), (joint1, joint1), (joint0, joint1))
@@ -93,7 +93,7 @@ class Fingers:
         """
         frames = self._frames(pose_rad)
         gram = (frames @ frames.transpose(0, 2, 1)).reshape(len(frames), self._vectors**2)
-        cosine, c0, c1, f0, f1, square0, square1, both = gram[:, self._products].transpose(1, 0, 2, 3)
+        cosine, c0, c1, f0, f1, square0, square1, both = gram[:, self._products].transpose(1, 0, 2)
         # Of the vector from the second joint to the first, along both directions.
         c, f = c0 - c1, f0 - f1
         (low_s, low_t), (high_s, high_t) = self._low, self._high
@@ -102,8 +102,9 @@ class Fingers:
         s = np.minimum(np.maximum(cosine * t - c, low_s), high_s)
         square = square0 + square1 - 2.0 * both + s * (s + 2.0 * (c - cosine * t)) + t * (t - 2.0 * f)
         # Rounding takes what is 0 below it.
-        gaps: FloatArray = (np.sqrt(np.maximum(square, 0.0)) - self._radii).min(axis=2)
-        return gaps
+        gaps = np.sqrt(np.maximum(square, 0.0)) - self._radii
+        smallest: FloatArray = gaps.reshape(len(frames), *self._shape).min(axis=2)
+        return smallest
 
     def _frames(self, pose_rad: FloatArray) -> FloatArray:
         """Return directions, then joints, of all links; shape (k, 6 f, 3)."""
