@@ -14,24 +14,19 @@ import numpy as np
 
 from robot.errors import CommandError, RobotError, StaleError, UsageError
 from robot.protocols import Robot
-from robot.types import Command, FloatArray, RobotState, frozen_array
+from robot.types import Command, RobotState
 from safety.arming import arming_complaints, standing_complaints
 from safety.capability import Capability
-from safety.collisions import Gaps, separation
 from safety.drive import AlwaysOn, Drive, Outside
+from safety.emission import Emission, Emitter
 from safety.faults import Fault, FaultBook, HeldError, cause_of
-from safety.filters import FilterMemory, Step, brake, filter_command, require_short_stops, seeded
 from safety.fingers import Fingers
 from safety.limits import GuardConfig
 from safety.modes import Ask, Cause, Inputs, ModeState, next_mode, sentences
-from safety.monitor import MonitorMemory, derating, watch
-from safety.rejections import Rejections, rejected
 from safety.types import STOPPED, AppliedCommand, Mode, Reason
 
 # A tick later than this many periods is not executed; libfranka stops after 20 missed packets of 1 ms.
 _LATE_PERIODS = 3.0
-# At the rest pose: closer than this, rad, which is 13 pulses.
-_SETTLED_RAD = 0.02
 # What the robot was sent may differ from what was decided by rounding alone, rad.
 _EQUAL_RAD = 1e-9
 _OFF = frozenset((Mode.BOOT, Mode.DISARMED, Mode.CUT, Mode.TERMINATED))
@@ -82,23 +77,12 @@ class GuardedRobot:
         self._joints = len(robot.joint_names)
         self._period_s = period_s
         self._now_s = now_s
-        self._ramp_ticks = ramp_ticks if config.interpolate else 1
         self._drive: Drive = AlwaysOn() if drive is None else drive
         self._capability = capability
         self._outside = tuple(outside)
-        self._normal = config.limits(robot.joint_names, pulse_rad=pulse_rad)
-        self._wide = config.limits(robot.joint_names, routine=True, pulse_rad=pulse_rad)
-        # Of what drives, or has driven last: a robot that brakes stays in its box.
-        self._limits = self._wide
-        require_short_stops(self._normal, robot.joint_names, period_s)
-        self._separation = separation(config.collision_margin_m, fingers, self._joints)
+        self._emitter = Emitter(robot.joint_names, config, period_s, ramp_ticks=ramp_ticks, pulse_rad=pulse_rad, fingers=fingers)
         self._modes = ModeState(since_s=now_s())
         self._raised = Cause.NONE
-        self._monitor = MonitorMemory()
-        # Made anew by each `engage`.
-        self._rejections: Rejections
-        self._gaps: Gaps
-        self._memory: FilterMemory | None = None
         self._state: RobotState | None = None
         self._written_s: float | None = None
         self._newest: AppliedCommand | None = None
@@ -191,15 +175,14 @@ class GuardedRobot:
         self._look(Ask.RELEASE)
         with contextlib.suppress(StaleError):
             self.refresh()
-        complaints = arming_complaints(self.read(), self.config, self._wide, self.joint_names, self._capability)
+        complaints = arming_complaints(self.read(), self.config, self._emitter.widest, self.joint_names, self._capability)
         if self.causes:
             complaints.append(f"stopped because {sentences(self.causes)}")
         if complaints:
             raise RobotError(f"not armed: {'; '.join(complaints)}")
         if not self._drive.armed:
             self._drive.arm()
-        self._limits = self._wide
-        self._reseed()
+        self._reseed(Mode.ARMED_HOLD)
         self._step(Ask.ARM)
 
     def cut(self) -> None:
@@ -233,16 +216,15 @@ class GuardedRobot:
             raise UsageError(f"a robot is driven in mode {', '.join(m.name for m in _DRIVES)}: got {mode.name}")
         if isinstance(self._drive, AlwaysOn) and self.mode in (Mode.BOOT, Mode.DISARMED):
             self.arm()
-        if outside := standing_complaints(self._robot.read().joints, self._wide, self.joint_names):
+        if outside := standing_complaints(self._robot.read().joints, self._emitter.widest, self.joint_names):
             raise HeldError(f"the robot is in {self.mode.name} and stays there: {'; '.join(outside)}", self.fault)
-        # What was seen before belongs to before: after a teleport every encoder has jumped. Heat stays.
-        self._monitor = MonitorMemory(heating_a2=self._monitor.heating_a2)
-        self._rejections, self._written_s = Rejections(), None
+        # What was seen before belongs to before.
+        self._emitter.watch_anew()
+        self._written_s = None
         self._look(Ask.RELEASE | Ask.REST)
         if self.mode is not Mode.ARMED_HOLD:
             raise self._held()
-        self._limits = self._wide if mode is Mode.RESETTING else self._normal
-        self._reseed()
+        self._reseed(mode)
         self._step(_DRIVES[mode])
 
     def _held(self) -> HeldError:
@@ -276,58 +258,23 @@ class GuardedRobot:
             self._raised |= Cause.LATE
         self._written_s = now_s
         state = self.read() if self._state is None else self._state
-        memory = self._reseed() if self._memory is None else self._memory
-        self._watch(state, memory, command)
+        if not self._emitter.begun:
+            self._reseed(self.mode)
+        self._raised |= self._emitter.watch(state, self.mode, command)
+        self._look(Ask.NONE, settled=self._emitter.at_rest(state.joints.position_rad))
         if self.mode in _OFF:
             self._let_go()
             raise self._held()
-        sent, memory, reasons = self._emission(command, memory, state)
-        applied = self._send(sent, reasons, state, command)
-        # What could not be sent was not emitted.
-        self._memory = memory
+        emission = self._emitter.emit(state, self.mode, command)
+        if emission.causes:
+            self._raised |= emission.causes
+            self._step()
+        applied = self._send(emission, state, command)
+        self._emitter.keep(emission)
         return applied
 
-    def _watch(self, state: RobotState, memory: FilterMemory, command: Command | None) -> None:
-        """Look at everything that can stop the robot, and decide the mode of this tick."""
-        causes, self._monitor = watch(state, memory.applied_rad, self.mode, self._monitor, self.config, self._limits, self._period_s)
-        self._raised |= causes
-        if command is not None and self.mode.moves:
-            self._rejections, too_many = rejected(self._rejections, command.position_rad, self._period_s)
-            self._raised |= Cause.REJECTED if too_many else Cause.NONE
-        rest = self._wide.rest_rad
-        self._look(Ask.NONE, settled=rest is None or bool((np.abs(state.joints.position_rad - rest) < _SETTLED_RAD).all()))
-
-    def _emission(self, command: Command | None, memory: FilterMemory, state: RobotState) -> Step:
-        step = self._filtered(command, memory, state)
-        moves = self.mode.moves
-        if self._separation is None or not (moves or self.mode is Mode.SETTLE):
-            return step
-        measured = state.joints.position_rad if moves else None
-        verdict = self._separation.judge(step[1], self._limits.braking_rad_s2, self._period_s, measured, self._gaps)
-        self._gaps = verdict.gaps
-        if verdict.pushed:
-            self._raised |= Cause.COLLISION
-            self._step()
-        elif verdict.apart:
-            return step
-        sent, memory, reasons = brake(memory, self._limits, self._period_s)
-        return sent, memory, reasons | (Reason.HOLD if self.mode in STOPPED else Reason.APART)
-
-    def _filtered(self, command: Command | None, memory: FilterMemory, state: RobotState) -> Step:
-        mode, h = self.mode, self._period_s
-        if mode is Mode.SETTLE and self._wide.rest_rad is not None:
-            self._limits = self._wide
-            memory = memory._replace(derating=np.ones(self._joints))
-            sent, memory, reasons = filter_command(self._wide.rest_rad, memory, self._limits, h)
-            return sent, memory, reasons | Reason.HOLD
-        if command is None or not mode.moves:
-            sent, memory, reasons = brake(memory, self._limits, h)
-            return sent, memory, reasons | (Reason.HOLD if mode in STOPPED else Reason.NONE)
-        memory = memory._replace(derating=derating(state.joints, self._monitor, self.config, self._limits))
-        ramp = 1 if mode is Mode.RESETTING else self._ramp_ticks
-        return filter_command(command.position_rad, memory, self._limits, h, ramp)
-
-    def _send(self, sent: FloatArray, reasons: Reason, state: RobotState, command: Command | None) -> AppliedCommand:
+    def _send(self, emission: Emission, state: RobotState, command: Command | None) -> AppliedCommand:
+        sent = emission.target_rad
         sent.flags.writeable = False
         try:
             done = self._robot.write(Command(sent))
@@ -340,22 +287,17 @@ class GuardedRobot:
             self._step()
             self._let_go()
             raise self._held()
-        self._newest = applied = AppliedCommand(done.position_rad, reasons, self.mode)
+        self._newest = applied = AppliedCommand(done.position_rad, emission.reasons, self.mode)
         self._book.add(state, applied, command)
         return applied
 
-    def _reseed(self) -> FilterMemory:
-        """Begin at the measured pose."""
+    def _reseed(self, mode: Mode) -> None:
+        """Begin at the measured pose, for what drives in a mode."""
         with contextlib.suppress(StaleError):
             self.refresh()
         # A sensor that nobody read during a pause, such as arming takes, has old data once.
         self._state = self._robot.read()
-        measured, wide = self._state.joints.position_rad, self._wide
-        # The play of the gears may show a joint beyond what its register takes; one that is further out is not driven.
-        self._memory = seeded(frozen_array(np.clip(measured, wide.position_min_rad, wide.position_max_rad)))
-        if self._separation is not None:
-            self._gaps = self._separation.begun(self._memory.applied_rad, measured)
-        return self._memory
+        self._emitter.begin(self._state.joints.position_rad, mode)
 
     def _let_go(self) -> None:
         """Switch torque off where the mode asks for it."""

@@ -40,8 +40,8 @@ def test_the_guard_of_a_claw_keeps_its_fingers_apart() -> None:
     robot = InstantRobot(9)
     robot.joint_names = load_description("claw").joint_names
     guard = guarded(robot, CLAW, config, bus_hz=100.0, control_hz=10.0, now_s=lambda: robot.time_s)
-    assert guard._separation is not None
-    assert guard._separation.margin_m == MARGIN_M
+    assert guard._emitter._separation is not None
+    assert guard._emitter._separation.margin_m == MARGIN_M
 
 
 def test_a_margin_for_a_robot_without_fingers_is_refused_where_its_limits_are_read() -> None:

@@ -301,7 +301,7 @@ def test_a_robot_without_a_margin_has_nothing_to_keep_apart() -> None:
     assert separation(None, None, 9) is None
     assert separation(None, FINGERS, 9) is None
     free = GuardedRobot(InstantRobot(9), CONFIG.model_copy(update={"collision_margin_m": None}), H, now_s=lambda: 0.0, fingers=FINGERS)
-    assert free._separation is None
+    assert free._emitter._separation is None
 
 
 def test_a_margin_without_fingers_or_with_those_of_another_robot_is_refused() -> None:
