@@ -15,7 +15,7 @@ from safety.collisions import PLAY_M, SLACK_M, Gaps, Separation, separation, sto
 from safety.filters import FilterMemory, brake, seeded, stopping_speed
 from safety.modes import SETTLE_S
 from tests.fakes import InstantClock, InstantRobot
-from tests.safety.claw import CAPSULES, FINGERS, HIGHEST, HOME, LOWEST, MARGIN_M, MIDDLE_M, SIDE_M, gap, poses
+from tests.safety.claw import CAPSULES, FINGERS, HIGHEST, HOME, LOWEST, MARGIN_M, MIDDLE_M, SIDE_M, STROKE, gap, poses
 
 H = 0.01
 NAMES = [f"joint_{joint}" for joint in range(9)]
@@ -131,6 +131,37 @@ def test_targets_may_come_as_near_as_the_margin_and_measurements_as_half_of_it_a
         (beyond, pushed, (True, True)),
     ):
         assert judged(emitted(targets), gaps, measured) == verdict
+
+
+def test_a_single_pair_of_fingers_is_enough() -> None:
+    # The first two lean towards each other, the thumb is at home.
+    pair = np.concatenate([[-0.45, 0.3, 0.0, 0.45, 0.3, 0.0], HOME[6:]])
+    alone = np.concatenate([pair[:3], HOME[3:]])
+    near_m, *far_m = FINGERS.distances(pair[None])[0]
+    assert near_m < 0.0
+    assert min(far_m) > MARGIN_M
+    assert gap(alone) > MARGIN_M
+    gaps = APART.begun(HOME, HOME)
+    assert judged(emitted(pair), gaps) == (True, False)
+    assert judged(emitted(HOME), gaps, pair) == (False, True)
+    assert judged(emitted(alone), gaps, alone) == (False, False)
+
+
+def test_the_bounds_belong_to_what_is_allowed() -> None:
+    def least(distance_m: np.ndarray, slack_m: float) -> np.ndarray:
+        """Return what is `slack_m` more than each distance, to the last bit of the difference."""
+        found = distance_m + slack_m
+        for _ in range(4):
+            found = np.where(found - slack_m > distance_m, np.nextafter(found, -1.0), found)
+        np.testing.assert_array_equal(found - slack_m, distance_m)
+        return found
+
+    # As `judge` computes them, all poses at once.
+    targets, _, measured = FINGERS.distances(np.stack((HOME, HOME, STROKE)))
+    gaps = Gaps(least(targets, SLACK_M), least(measured, PLAY_M))
+    assert judged(emitted(HOME), gaps, STROKE) == (False, False)
+    assert judged(emitted(HOME), gaps._replace(target_m=np.nextafter(gaps.target_m, 1.0) + 1e-15), STROKE) == (True, False)
+    assert judged(emitted(HOME), gaps._replace(measured_m=np.nextafter(gaps.measured_m, 1.0) + 1e-15), STROKE) == (False, True)
 
 
 def test_where_an_emission_would_end_counts_as_much_as_where_it_is() -> None:
