@@ -45,7 +45,7 @@ def arena_to_the(side: float, radius_m: float = 1.5, share: float = 1.0) -> Aren
 @pytest.mark.parametrize("side", [2.5, -2.5])
 def test_a_robot_at_the_border_turns_to_the_centre_over_either_side(patient: Patient, side: float) -> None:
     guard, arena = stand(patient), arena_to_the(side)
-    report = run_routine(routine_for(patient.robot, patient.guard, 0.01, arena), guard, patient.simulation.clock)
+    report = run_routine(routine_for(patient.robot, patient.guard, 0.01, arena)(np.random.default_rng(0)), guard, patient.simulation.clock)
     end = guard.read()
     assert report.operator_calls == 0
     assert report.attempts[-1].step == "return to the arena"
