@@ -104,7 +104,8 @@ class Gauge:
         counters = self._link.counters
         if counters.get("log_error"):
             # The logger tries again every second; nothing is acknowledged, so nothing is lost, until it can.
-            return "waiting for the log (is the disk full? see logs/logger.log)"
+            held = ", the robot holds" if self._link.total("held") else ""
+            return f"waiting for the log{held} (is the disk full? see logs/logger.log)"
         if self._link.total("waiting"):
             return "waiting for the robot (see logs/collector-0.log)" if self._collectors == 1 else "waiting for a robot (see logs/)"
         return "training" if counters.get("learner_ready") else "compiling"

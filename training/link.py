@@ -37,7 +37,7 @@ _RUN_FIELDS = (
     "started_s",
 )
 # ... and for each collector.
-_COLLECTOR_FIELDS = ("episode", "stamp_s", "lateness_s", "missed", "lost", "adopted", "refused", "waiting")
+_COLLECTOR_FIELDS = ("episode", "stamp_s", "lateness_s", "missed", "lost", "adopted", "refused", "waiting", "held")
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,19 @@ def _plain(repeat: Repeat) -> Iterator[Repeat]:
 
 
 @contextmanager
+def _disks() -> Iterator[Repeat]:
+    """Fill the disk of a whole run, then that of a logger alone at a random byte."""
+    with runs("disk") as whole:
+
+        def repeat(rng: np.random.Generator) -> Outcome:
+            outcome = whole(rng)
+            disk_full(rng)
+            return outcome
+
+        yield repeat
+
+
+@contextmanager
 def _realtime() -> Iterator[None]:
     """Be as punctual as the motion process: with others on the same cores, a loop of ordinary priority is late by itself."""
     request_realtime()
@@ -89,7 +102,7 @@ _CHILDREN: dict[str, tuple[Promise, Callable[[], AbstractContextManager[Repeat]]
     "learner_killed": (Promise("learner_killed"), partial(runs, "learner")),
     "collector_killed": (Promise("collector_killed"), partial(runs, "collector")),
     "logger_killed": (Promise("logger_killed"), partial(runs, "logger")),
-    "disk_full": (Promise("disk_full"), partial(_plain, disk_full)),
+    "disk_full": (Promise("disk_full", 0.15, "50 ms until it is written, two policy ticks of 20 ms, and half as much"), _disks),
     "power_cut": (Promise("power_cut"), partial(_plain, power_cut)),
     "checkpoint_killed": (Promise("checkpoint_killed"), partial(_plain, checkpoint_killed)),
     "weights_bad": (Promise("weights_bad"), partial(_plain, weights_bad)),

@@ -1,4 +1,4 @@
-"""Faults of a run's processes: learner, collector or logger is killed at a random time, and started again.
+"""Faults of a run's processes: learner, collector or logger is killed at a random time, and started again; the disk takes no more.
 
 The roles are the real ones over one link, on the simulated Minitaur slowed to real time, as a robot is: nobody waits for a dead learner.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -112,8 +113,8 @@ def _learn(shape: LinkShape, layout: PolicyLayout, config: RunConfig, folder: Pa
 
 @contextmanager
 def runs(role: str) -> Iterator[Callable[[np.random.Generator], Outcome]]:
-    """Repeat the death of one role in one long run."""
-    judge = {"learner": _learner, "collector": _collector, "logger": _logger}[role]
+    """Repeat the death of one role, or the end of the disk's room, in one long run."""
+    judge = {"learner": _learner, "collector": _collector, "logger": _logger, "disk": _disk}[role]
     with TemporaryDirectory(prefix="fetlock-faults-") as folder:
         run = Run(Path(folder))
         try:
@@ -178,3 +179,23 @@ def _logger(run: Run) -> Outcome:
     require(len(steps) >= acknowledged, f"{acknowledged} steps were acknowledged, {len(steps)} are there")
     require(bool((steps["sequence"] == np.arange(len(steps))).all()), "the log has a gap or a double")
     return Outcome(saw="recovered, every acknowledged step once")
+
+
+def _disk(run: Run) -> Outcome:
+    """The logger's files may not grow any more: the robot holds until they may, and nothing is lost or doubled."""
+    logger, counters, ring = run.children["logger"].pid or 0, run.link.counters, run.link.steps[0]
+    _, most = resource.prlimit(logger, resource.RLIMIT_FSIZE)
+    resource.prlimit(logger, resource.RLIMIT_FSIZE, (1, most))
+    start_s = monotonic_s()
+    run.wait(lambda: counters.get("held_0") > 0.0, "robot that holds")
+    safe_s = monotonic_s() - start_s
+    head, at = ring.head, run.acknowledged
+    sleep_s(_DEAD_S)
+    require((ring.head, run.acknowledged) == (head, at), "a robot that holds went on, or its steps were acknowledged")
+    resource.prlimit(logger, resource.RLIMIT_FSIZE, (most, most))
+    run.wait(lambda: counters.get("held_0") == 0.0 and run.acknowledged > head + 10, "new steps, acknowledged")
+    acknowledged = run.acknowledged
+    steps = read_run(run.rollouts)
+    require(len(steps) >= acknowledged, f"{acknowledged} steps were acknowledged, {len(steps)} are there")
+    require(bool((steps["sequence"] == np.arange(len(steps))).all()), "the log has a gap or a double")
+    return Outcome(safe_s, "DISK: acknowledging stopped, held; went on by itself, nothing lost or doubled")

@@ -93,6 +93,7 @@ def collect(
             if contract.realtime and counters.get("log_error"):
                 # What cannot be written is not worth moving motors for.
                 collector.hold(Cause.DISK)
+                counters.set(f"held_{index}", 1)
                 sleep_s(_THROTTLE_S)
                 continue
             if not contract.may_collect(link.collected, int(counters.get("updates"))) or _ring_full(link, index, contract):
@@ -109,6 +110,7 @@ def collect(
                 if goes_on():
                     raise
             counters.set(f"waiting_{index}", 0)
+            counters.set(f"held_{index}", 0)
             counters.set(f"adopted_{index}", feed.adopted)
             counters.set(f"refused_{index}", feed.refused)
             counters.set(f"missed_{index}", missed_before + env.timing.missed)
