@@ -98,7 +98,7 @@ class Endpoint:
         if self._lock is None:
             return
         self._remember_silence(now_s)
-        layout.WORD.pack_into(self._memory, self._at(layout.PID_AT), 0)
+        layout.put_word(self._memory, self._at(layout.PID_AT), 0)
         self._board.block.unlock(self._lock)
         self._lock = None
 
@@ -125,13 +125,13 @@ class Endpoint:
     def _enter(self, now_s: float) -> None:
         """Write this endpoint down, stopped; it counts from the last word on."""
         self._set_deadline(-math.inf)
-        layout.TIME.pack_into(self._memory, self._at(layout.SINCE_AT), now_s)
-        layout.TIME.pack_into(self._memory, self._at(layout.TIMEOUT_AT), self.timeout_s)
-        layout.WORD.pack_into(self._memory, self._at(layout.LEVEL_AT), self.level)
+        layout.put_time(self._memory, self._at(layout.SINCE_AT), now_s)
+        layout.put_time(self._memory, self._at(layout.TIMEOUT_AT), self.timeout_s)
+        layout.put_word(self._memory, self._at(layout.LEVEL_AT), self.level)
         at = layout.NAME_AT + layout.NAME_BYTES * self._index
         self._memory[at : at + layout.NAME_BYTES] = self.name.encode().ljust(layout.NAME_BYTES, b"\x00")
         self._challenge_anew()
-        layout.WORD.pack_into(self._memory, self._at(layout.PID_AT), os.getpid())
+        layout.put_word(self._memory, self._at(layout.PID_AT), os.getpid())
 
     def _remember_silence(self, now_s: float) -> None:
         (deadline_s,) = layout.TIME.unpack_from(self._memory, self._at(layout.DEADLINE_AT))
@@ -139,10 +139,10 @@ class Endpoint:
             self._board.trip(self.level, f"{self.name} was silent", now_s)
 
     def _challenge_anew(self) -> None:
-        layout.WORD.pack_into(self._memory, self._at(layout.CHALLENGE_AT), int.from_bytes(os.urandom(_CHALLENGE_BYTES)))
+        layout.put_word(self._memory, self._at(layout.CHALLENGE_AT), int.from_bytes(os.urandom(_CHALLENGE_BYTES)))
 
     def _set_deadline(self, deadline_s: float) -> None:
-        layout.TIME.pack_into(self._memory, self._at(layout.DEADLINE_AT), deadline_s)
+        layout.put_time(self._memory, self._at(layout.DEADLINE_AT), deadline_s)
 
     def _at(self, words: int) -> int:
         return words + 8 * self._index

@@ -51,7 +51,7 @@ class StopBoard:
             raise FetlockError(
                 f"the stop board {self.name} was made by another version: end all its processes, then remove /dev/shm/{self.name}"
             )
-        layout.WORD.pack_into(self.block.memory, layout.MAGIC_AT, layout.MAGIC)
+        layout.put_word(self.block.memory, layout.MAGIC_AT, layout.MAGIC)
         self._looked: tuple[object, StopState] | None = None
 
     def trip(self, level: StopLevel, source: str, now_s: float) -> int:
@@ -77,7 +77,7 @@ class StopBoard:
             detail = layout.pack_detail(number, now_s, source)
             memory[layout.detail_at(cell) : layout.detail_at(cell) + len(detail)] = detail
             # From here on it is in force.
-            layout.WORD.pack_into(memory, at, number)
+            layout.put_word(memory, at, number)
         finally:
             if lock is not None:
                 self.block.unlock(lock)
@@ -99,10 +99,10 @@ class StopBoard:
         for cell in range(layout.CELLS):
             # What is tripped after this read differs again.
             (number,) = layout.WORD.unpack_from(memory, layout.TRIPPED_AT + 8 * cell)
-            layout.WORD.pack_into(memory, layout.CLEARED_AT + 8 * cell, number)
+            layout.put_word(memory, layout.CLEARED_AT + 8 * cell, number)
         for index in range(layout.ENDPOINTS):
             if (lock := self.block.lock(layout.ENDPOINT_LOCK + index)) is not None:
-                layout.WORD.pack_into(memory, layout.PID_AT + 8 * index, 0)
+                layout.put_word(memory, layout.PID_AT + 8 * index, 0)
                 self.block.unlock(lock)
         detail = layout.pack_detail(1, now_s, who)
         memory[layout.LAST_CLEAR_AT : layout.LAST_CLEAR_AT + len(detail)] = detail

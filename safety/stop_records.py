@@ -1,8 +1,8 @@
 """What the stop board holds, as data and as bytes. All bytes 0 is a board on which nothing was ever asked: it needs no initialisation.
 
 A trip is announced by one word: the cell of its level in the slot of its writer counts up. A level is in force where the word that counts
-trips differs from the word that says up to which one was cleared. Each is one aligned store of 8 bytes, which no reader sees by halves on
-x86-64 and ARM64, and a reader that did would see a difference, which is a stop.
+trips differs from the word that says up to which one was cleared. Each is one aligned store of 8 bytes (`put_word`, `put_time`), which no
+reader sees by halves on x86-64 and ARM64.
 """
 
 from __future__ import annotations
@@ -106,6 +106,17 @@ BOARD_BYTES = 4096
 SLOT_LOCK, ENDPOINT_LOCK, REGISTER_LOCK = 0, 100, 200
 # "FLSTOP" and the version of this layout.
 MAGIC = int.from_bytes(b"FLSTOP\x00\x01", "big")
+
+
+def put_word(memory: Memory, at: int, value: int) -> None:
+    """Store a word in one store. `struct.pack_into` would clear its bytes first (CPython), and readers would see the 0 (measured)."""
+    with memoryview(memory) as whole, whole[at : at + 8] as place, place.cast("Q") as word:
+        word[0] = value
+
+
+def put_time(memory: Memory, at: int, seconds: float) -> None:
+    """Store a time in one store; see `put_word`."""
+    put_word(memory, at, WORD.unpack(TIME.pack(seconds))[0])
 
 
 def pack_detail(number: int, stamp_s: float, source: str) -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 from mmap import mmap
+from multiprocessing.sharedctypes import Synchronized
 
 import pytest
 from hypothesis import given
@@ -102,3 +104,35 @@ def test_silence_is_a_trip_since_the_deadline_and_since_the_registration_before_
     assert layout.endpoint_of(board, 0).cause() == layout.Trip(StopLevel.TERMINATE, 10.0, "e0 is silent")
     endpoint(board, 0, 1, -math.inf, 2.0)
     assert layout.endpoint_of(board, 0).cause() == layout.Trip(StopLevel.TERMINATE, 3.0, "e0 has not checked in")
+
+
+def store_for(board: mmap, values: tuple[int, ...], done: Synchronized[int]) -> None:
+    for _ in range(20_000):
+        for value in values:
+            layout.put_word(board, 64, value)
+    done.value = 1
+
+
+def test_a_word_is_stored_at_once() -> None:
+    # Each has bytes that the other has not: nothing else may be seen, 0 least of all.
+    values = (0x0102030405060708, 0xF0E0D0C0B0A09080)
+    board = mmap(-1, layout.BOARD_BYTES)
+    layout.put_word(board, 64, values[0])
+    context = multiprocessing.get_context("fork")
+    done = context.Value("i", 0)
+    writer = context.Process(target=store_for, args=(board, values, done))
+    writer.start()
+    seen = set()
+    while not done.value:
+        seen |= {layout.WORD.unpack_from(board, 64)[0] for _ in range(1000)}
+    writer.join()
+    assert seen <= set(values)
+
+
+@given(st.floats(allow_nan=False))
+def test_a_time_is_stored_as_it_is(seconds: float) -> None:
+    board = mmap(-1, layout.BOARD_BYTES)
+    layout.put_time(board, 64, seconds)
+    assert layout.TIME.unpack_from(board, 64) == (seconds,)
+    layout.put_word(board, 72, 2**64 - 1)
+    assert layout.WORD.unpack_from(board, 72) == (2**64 - 1,)
