@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def test_a_fallen_robot_is_stood_up_and_then_driven(fallen: MotionProcess) -> No
         first = client.head
         end = client.reset()
         assert end.outcome is Outcome.DONE, end
-        assert end.history.startswith("stand up, attempt 1: done after")
+        # In real time no two falls are alike: an attempt may fail.
+        assert re.fullmatch(r"stand up, attempt \d: done after .* s", end.history.split("; ")[-1]), end
         config = load_config(CONFIG)
         home = np.array([joint.home_rad for joint in description_of(config.robot).joints])
         assert stands(client.read(), home, 0.2)
