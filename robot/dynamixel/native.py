@@ -13,7 +13,7 @@ from robot.dynamixel.codec import Status
 from robot.dynamixel.line import SILENCE_S, Line
 from robot.dynamixel.port import Port
 
-# Attempts at a read or write of one motor.
+# Attempts at a ping, read or write of one motor.
 _ATTEMPTS = 3
 # How often a sync read asks again, if its budget allows.
 _RETRIES = 3
@@ -57,10 +57,12 @@ class NativeBus:
 
     def ping(self, motor: int) -> tuple[int, int] | None:
         with self._lock:
-            status = self._line.ask(codec.ping(motor), motor, 3)
-            if status is not None:
-                self._silent.pop(motor, None)
-        return None if status is None else identity(status)
+            for _ in range(_ATTEMPTS):
+                status = self._line.ask(codec.ping(motor), motor, 3)
+                if status is not None:
+                    self._silent.pop(motor, None)
+                    return identity(status)
+        return None
 
     def scan(self) -> dict[int, tuple[int, int]]:
         with self._lock:

@@ -16,9 +16,6 @@ from robot.dynamixel.tables import ControlTable, OperatingMode, Register, contro
 from robot.dynamixel.units import POSITION_RAD
 from robot.errors import MotorError
 
-# Pings of a motor before it is missing.
-_PINGS = 3
-
 
 class SetupBus(MotorBus, BusSetup, Protocol):
     """A bus that can be set up."""
@@ -41,7 +38,7 @@ def identify(bus: SetupBus, description: RobotDescription) -> tuple[ControlTable
         MotorError: If motors are missing, of another model, or share an id; nothing was written.
         UsageError: If a firmware is too old.
     """
-    found = {joint.id: _asked(bus, joint.id) for joint in description.motors}
+    found = {joint.id: bus.ping(joint.id) for joint in description.motors}
     missing = [f"{joint.id} ({joint.name})" for joint in description.motors if found[joint.id] is None]
     if missing:
         there = ", ".join(str(motor) for motor, answer in found.items() if answer is not None) or "none"
@@ -60,11 +57,6 @@ def identify(bus: SetupBus, description: RobotDescription) -> tuple[ControlTable
             )
         tables.append(control_table(number, firmware))
     return tuple(tables)
-
-
-def _asked(bus: SetupBus, motor: int) -> tuple[int, int] | None:
-    """Ping a motor, and again where no answer came: a single one may be lost on the line, or late on a busy machine."""
-    return next((answer for _ in range(_PINGS) if (answer := bus.ping(motor)) is not None), None)
 
 
 def wanted(joint: JointDescription, calibration_zero: int, sign: int, settings: ServoSettings, table: ControlTable) -> dict[str, int]:
