@@ -3,11 +3,11 @@
 from safety.resets.claw import CLAW_PACE, Turner, gathering, turning_object
 from safety.resets.gaits import KITTY_GAIT, MINITAUR_GAIT, SERVO_MINITAUR_GAIT, Gait
 from safety.resets.moves import Moves, Pace, hold, move_to, until
-from safety.resets.righting import Righting
+from safety.resets.righting import Right, Righting
 from safety.resets.righting_kitty import KITTY_PACE, right_kitty
 from safety.resets.righting_minitaur import MINITAUR_PACE, SERVO_MINITAUR_PACE, right_minitaur, right_servo_minitaur
 from safety.resets.routines import MakeSteps, ResetFailedError, ResetReport, ResetStep, Routine, routine, run_routine
-from safety.resets.steps import Right, cooling, standing
+from safety.resets.steps import cooling, standing
 from safety.resets.turning import returning
 from safety.resets.upright import UPRIGHT_COSINE, Stillness, is_still, stands, tilt_cosine, up_in_base
 

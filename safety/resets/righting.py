@@ -46,6 +46,8 @@ class Stall:
 
 # Yields targets of shape (n,), rad; is sent the state after each tick; returns the last target and state.
 Righting = Generator[FloatArray, RobotState, tuple[FloatArray, RobotState]]
+# `right` for one kind of robot: from the number of the attempt, state, the target to start from (shape (n,), rad) and bus period, s.
+Right = Callable[[int, RobotState, ArrayLike, float], Righting]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ stay 0.02 rad within the mechanical limits of that file.
 from __future__ import annotations
 
 import math
+from functools import partial
 
-from numpy.typing import ArrayLike
-
-from robot.types import FloatArray, RobotState, frozen_array
+from robot.types import FloatArray, frozen_array
 from safety.resets.moves import Pace
-from safety.resets.righting import Keyframe, Righting, Routine, right
+from safety.resets.righting import Keyframe, Right, Routine, right
 from safety.resets.upright import STILL
 
 Side = tuple[float, float, float]
@@ -36,23 +35,6 @@ _ROLLS: tuple[tuple[tuple[Side, Side], ...], ...] = (
 )
 
 
-def right_kitty(number: int, state: RobotState, start_rad: ArrayLike, period_s: float) -> Righting:
-    """Get up from any fallen pose to standing at home.
-
-    Args:
-        number: Of the attempt, from 0.
-        state: Measured now.
-        start_rad: The target to start from, shape (12,), rad.
-        period_s: Bus period, s.
-
-    Raises:
-        RobotError: If a state has no IMU reading.
-        CommandError: If `start_rad` is not finite or not of shape (12,).
-        UsageError: If the period is not positive and finite.
-    """
-    return right(_ROUTINE, number, state, start_rad, period_s)
-
-
 def _pose(right_side: Side, left_side: Side) -> FloatArray:
     """Return the joint angles of front right, front left, back left and back right. Shape (12,), rad."""
     right_leg, left_leg = (-right_side[0], *right_side[1:]), left_side
@@ -71,13 +53,17 @@ def _roll(attempt: int, _: FloatArray) -> tuple[Keyframe, ...]:
 
 
 _GATHERED = Keyframe(_pose(_FLAT, _FLAT), _PACE)
-_ROUTINE = Routine(
-    gather=_gather,
-    roll=_roll,
-    rise=(
-        Keyframe(_pose(_FOLDED, _FOLDED), _PACE),
-        Keyframe(_pose(_TUCKED, _TUCKED), KITTY_PACE),
-        Keyframe(_pose(_HOME, _HOME), KITTY_PACE),
+# From any fallen pose to standing at home; 12 joints.
+right_kitty: Right = partial(
+    right,
+    Routine(
+        gather=_gather,
+        roll=_roll,
+        rise=(
+            Keyframe(_pose(_FOLDED, _FOLDED), _PACE),
+            Keyframe(_pose(_TUCKED, _TUCKED), KITTY_PACE),
+            Keyframe(_pose(_HOME, _HOME), KITTY_PACE),
+        ),
+        still=STILL,
     ),
-    still=STILL,
 )

@@ -9,13 +9,13 @@ Poses are (extension, swing) of the front legs of one side, rad (docs/robots.md)
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from robot.types import FloatArray, RobotState, frozen_array
+from robot.types import FloatArray, frozen_array
 from safety.resets.moves import Pace
-from safety.resets.righting import Keyframe, Righting, Routine, Stall, right
+from safety.resets.righting import Keyframe, Right, Routine, Stall, right
 from safety.resets.upright import STILL
 
 Leg = tuple[float, float]
@@ -69,40 +69,6 @@ _SERVO_STROKE_PAIRS = 4
 _SERVO_HOME: Leg = (2.0, 0.0)
 
 
-def right_minitaur(number: int, state: RobotState, start_rad: ArrayLike, period_s: float) -> Righting:
-    """Get the Minitaur with its stock motors up from any fallen pose to standing at its start pose.
-
-    Args:
-        number: Of the attempt, from 0.
-        state: Measured now.
-        start_rad: The target to start from, shape (8,), rad.
-        period_s: Bus period, s.
-
-    Raises:
-        RobotError: If a state has no IMU reading.
-        CommandError: If `start_rad` is not finite or not of shape (8,).
-        UsageError: If the period is not positive and finite.
-    """
-    return right(_STOCK, number, state, start_rad, period_s)
-
-
-def right_servo_minitaur(number: int, state: RobotState, start_rad: ArrayLike, period_s: float) -> Righting:
-    """Get the Minitaur on Dynamixel servos up from any fallen pose to standing at home.
-
-    Args:
-        number: Of the attempt, from 0.
-        state: Measured now.
-        start_rad: The target to start from, shape (8,), rad.
-        period_s: Bus period, s.
-
-    Raises:
-        RobotError: If a state has no IMU reading.
-        CommandError: If `start_rad` is not finite or not of shape (8,).
-        UsageError: If the period is not positive and finite.
-    """
-    return right(_SERVO, number, state, start_rad, period_s)
-
-
 def _pose(sides: Sides, back: float = 1.0) -> FloatArray:
     """Return motor angles. Shape (8,), rad.
 
@@ -148,16 +114,24 @@ def _roll_servo(attempt: int, up_in_base: FloatArray) -> tuple[Keyframe, ...]:
     return _spread(_SERVO_ROLL, _SERVO_PUSH, mirrored=attempt % 2 == 1)
 
 
-_STOCK = Routine(
-    gather=lambda start_rad: _gather(start_rad, MINITAUR_PACE),
-    roll=_roll_stock,
-    rise=(Keyframe(_both(_STOCK_HOME), MINITAUR_PACE),),
-    still=STILL,
-    stall=_STOCK_STALL,
+# With the stock motors, from any fallen pose to standing at the start pose; 8 joints.
+right_minitaur: Right = partial(
+    right,
+    Routine(
+        gather=lambda start_rad: _gather(start_rad, MINITAUR_PACE),
+        roll=_roll_stock,
+        rise=(Keyframe(_both(_STOCK_HOME), MINITAUR_PACE),),
+        still=STILL,
+        stall=_STOCK_STALL,
+    ),
 )
-_SERVO = Routine(
-    gather=lambda start_rad: _gather(start_rad, SERVO_MINITAUR_PACE),
-    roll=_roll_servo,
-    rise=(Keyframe(_both(_SERVO_HOME), SERVO_MINITAUR_PACE),),
-    still=STILL,
+# On Dynamixel servos, from any fallen pose to standing at home; 8 joints.
+right_servo_minitaur: Right = partial(
+    right,
+    Routine(
+        gather=lambda start_rad: _gather(start_rad, SERVO_MINITAUR_PACE),
+        roll=_roll_servo,
+        rise=(Keyframe(_both(_SERVO_HOME), SERVO_MINITAUR_PACE),),
+        still=STILL,
+    ),
 )

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from numpy.typing import ArrayLike
-
 from robot.types import FloatArray, RobotState
 from safety.resets.moves import Moves, Pace, move_to, until
-from safety.resets.righting import Righting
+from safety.resets.righting import Right
 from safety.resets.routines import ResetStep
 from safety.resets.upright import STILL, UPRIGHT_COSINE, is_still, stands, tilt_cosine
 
@@ -16,9 +12,6 @@ from safety.resets.upright import STILL, UPRIGHT_COSINE, is_still, stands, tilt_
 _COOL_S = 300.0
 # A step ends when the robot is still, or after this long, s.
 _STILL_S = 1.0
-
-# From the number of the attempt, state, the target to start from (shape (n,), rad) and bus period, s.
-Right = Callable[[int, RobotState, ArrayLike, float], Righting]
 
 
 def standing(right: Right, home_rad: FloatArray, pace: Pace, tolerance_rad: float, period_s: float) -> ResetStep:
