@@ -22,8 +22,6 @@ from safety.fingers import Fingers
 PLAY_M = 0.001
 # Of comparisons between targets, m: far above the rounding of sums of metres.
 SLACK_M = 1e-6
-
-
 # Share of the margin that is left to joints which overshoot their targets.
 _MEASURED = 0.5
 

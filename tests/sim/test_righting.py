@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
-from benchmarks.righting import Kind, Patient, admit, fall_and_rise, main, wilson
+from benchmarks.righting import Patient, fall_and_rise, main, wilson
 from fetlock.guarding import guarded
 from robot.errors import UsageError
 from safety import GuardedRobot
@@ -18,14 +16,6 @@ from sim import DynamixelMinitaurConfig
 FALLS = 12
 # The servos are too slow to throw the Minitaur off its side, on which few falls end (docs/robots.md).
 ON_ITS_SIDE = 0.3
-
-
-@pytest.fixture(scope="module", params=["kitty", "minitaur", "minitaur_dynamixel"])
-def patient(request: pytest.FixtureRequest) -> Iterator[Patient]:
-    kind: Kind = request.param
-    made = admit(kind)
-    yield made
-    made.simulation.robot.close()
 
 
 def test_robots_get_up_from_whatever_side_they_lie_on(patient: Patient) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.arena import main, turn_around
-from benchmarks.righting import Kind, Patient, admit
+from benchmarks.righting import Patient, admit
 from fetlock.guarding import guarded
 from fetlock.resets import gait_of, home_of, routine_for
 from robot.errors import UsageError
@@ -19,14 +18,6 @@ from safety import ArenaConfig, GuardedRobot, Mode
 from safety.resets import run_routine, tilt_cosine
 from safety.resets.turning import walk
 from safety.types import INTERVENTIONS
-
-
-@pytest.fixture(scope="module", params=["kitty", "minitaur", "minitaur_dynamixel"])
-def patient(request: pytest.FixtureRequest) -> Iterator[Patient]:
-    kind: Kind = request.param
-    made = admit(kind)
-    yield made
-    made.simulation.robot.close()
 
 
 def stand(patient: Patient) -> GuardedRobot:
