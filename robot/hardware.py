@@ -287,7 +287,9 @@ class HardwareRobot:
     def _measure(self) -> RobotState:
         link = self._connection
         self._require_watchdogs_fed()
-        state = link.group.read()
+        silence_s = _SILENT_TICKS * self.bus_period_s
+        # A motor that nobody has asked was not silent.
+        state = link.group.read() if link.group.asked_within(silence_s) else link.group.read_all()
         now_s = state.stamp_s
         joints = slice(0, len(self.joint_names))
         age_s = now_s - state.measured_s
@@ -297,12 +299,12 @@ class HardwareRobot:
                 f"answers of a wrong id or length came in {state.wrong_reads} ticks, in the place of those of motor {missing} "
                 f"(bound {_WRONG_TICKS - 1}): two motors with one id, or one that is broken; look with `fetlock bus scan`"
             )
-        if float(age_s[joints].max()) > _SILENT_TICKS * self.bus_period_s:
+        if float(age_s[joints].max()) > silence_s:
             self._require_torque(np.flatnonzero(age_s[joints] > 0.0))
             worst = int(age_s[joints].argmax())
             raise StaleError(
                 f"joint {self.joint_names[worst]} (motor {link.group.ids[worst]}) has been silent for {age_s[worst]:.3f} s "
-                f"(bound {_SILENT_TICKS * self.bus_period_s:.3f}): look at its cable, its supply and its hardware errors"
+                f"(bound {silence_s:.3f}): look at its cable, its supply and its hardware errors"
             )
         shown = link.readings.state(
             now_s, frozen_array(age_s[joints]), state.position_raw[joints], state.velocity_raw[joints], state.current_raw[joints]

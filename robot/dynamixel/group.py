@@ -26,6 +26,8 @@ _ARM_PULSES = 40
 _PLAY_PULSES = 3
 # Wrong answers are counted in so many reads: a motor that has been silent for long is asked in every fifth only.
 _WRONG_WITHIN = 10
+# Where something begins all motors are asked for as long as a joint may be silent at 100 Hz, s; so often where the clock stands still.
+_BEGIN_S, _BEGIN_READS = 0.1, 100
 # How often a motor's torque is switched off until it confirms.
 _CUT_ATTEMPTS = 5
 
@@ -96,6 +98,7 @@ class MotorGroup:
         count = len(ids)
         self._position = self._velocity = self._current = np.zeros(count, np.int64)
         self._measured_s: FloatArray = np.full(count, -np.inf)
+        self._asked_s = -np.inf
         self._error = [0] * count
         self._temperature: FloatArray = np.full(count, np.nan)
         self._voltage: FloatArray = np.full(count, np.nan)
@@ -106,7 +109,7 @@ class MotorGroup:
         Raises:
             PortLostError: If the port is gone.
         """
-        now_s = self._now_s()
+        now_s = self._asked_s = self._now_s()
         self._reads += 1
         readings = self.bus.sync_read(self.ids, self._address, self._size)
         fresh = self._ticks.judge(readings.column(_TICK, "<u2"), now_s, self._now_s(), readings.fresh)
@@ -139,10 +142,24 @@ class MotorGroup:
             float(np.fmin.reduce(self._voltage)),
         )
 
+    def read_all(self) -> GroupState:
+        """As `read`, until all driven motors have answered the same one, for 0.1 s: where something begins, a lost answer is no fault."""
+        start_s = self._now_s()
+        for _ in range(_BEGIN_READS):
+            state = self.read()
+            if bool(state.fresh[: self.driven].all()) or state.stamp_s - start_s >= _BEGIN_S:
+                break
+        return state
+
+    def asked_within(self, seconds: float) -> bool:
+        """Tell whether the motors were read not longer ago than this, and not since `forget`: only then is an old answer a silence."""
+        return self._now_s() - self._asked_s <= seconds
+
     def forget(self) -> None:
         """Believe the next answers whatever the motors' clocks say, and take no earlier one for known."""
         self._ticks.forget()
         self._measured_s = np.full(len(self.ids), -np.inf)
+        self._asked_s = -np.inf
         self._error = [0] * len(self.ids)
 
     def write_goals(self, position_raw: RawArray) -> None:
@@ -173,16 +190,16 @@ class MotorGroup:
             write_register(self.bus, motor, table["bus_watchdog"], 0)
         # Every motor has just answered a request of its own: nothing older is on the line.
         self._ticks.forget()
-        goals = self._require_inside(self.read(), bounds)
+        goals = self._require_inside(self.read_all(), bounds)
         try:
             for (motor, _, table), goal in zip(self._driven, goals.tolist(), strict=True):
                 write_register(self.bus, motor, table["goal_position"], goal)
                 write_register(self.bus, motor, table["bus_watchdog"], round(watchdog_s / WATCHDOG_S))
                 write_register(self.bus, motor, table["torque_enable"], 1)
             self._ticks.forget()
-            after = self.read()
+            after = self._require_heard(self.read_all())
             moved = np.abs(after.position_raw[: self.driven] - goals)
-            if not bool(after.fresh.all()) or int(moved.max()) > _ARM_PULSES:
+            if int(moved.max()) > _ARM_PULSES:
                 worst = int(moved.argmax())
                 raise MotorError(
                     f"motor {self.ids[worst]} ({self.names[worst]}) moved by {moved[worst] * POSITION_RAD:.3f} rad when its torque came on "
@@ -261,14 +278,17 @@ class MotorGroup:
 
     def with_errors(self) -> list[int]:
         """Return the motors that report a hardware error now."""
-        return [motor for motor, status in zip(self.ids, self.read().hardware_error, strict=True) if status]
+        return [motor for motor, status in zip(self.ids, self.read_all().hardware_error, strict=True) if status]
+
+    def _require_heard(self, state: GroupState) -> GroupState:
+        silent = [motor for motor, fresh in zip(self.ids[: self.driven], state.fresh[: self.driven], strict=True) if not fresh]
+        if silent:
+            raise BusError(f"motor {', '.join(map(str, silent))} did not answer just now: torque is off; try again or look at its cable")
+        return state
 
     def _require_inside(self, state: GroupState, bounds: tuple[RawArray, RawArray]) -> RawArray:
-        if not bool(state.fresh.all()):
-            silent = [motor for motor, fresh in zip(self.ids, state.fresh, strict=True) if not fresh]
-            raise BusError(f"motor {', '.join(map(str, silent))} did not answer just now: torque stays off; try again or look at its cable")
         low, high = bounds
-        position = state.position_raw[: self.driven]
+        position = self._require_heard(state).position_raw[: self.driven]
         outside = np.flatnonzero((position < low - _PLAY_PULSES) | (position > high + _PLAY_PULSES))
         if len(outside):
             index = int(outside[0])

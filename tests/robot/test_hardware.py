@@ -158,6 +158,19 @@ def test_a_dead_motor_leaves_the_others_fresh_and_shows_its_age() -> None:
                 run_until_it_raises(robot, clock, 12)
 
 
+@pytest.mark.parametrize("begin", ["resync", "read after a pause"])
+def test_a_lost_answer_where_something_begins_is_asked_for_again(begin: str) -> None:
+    with running(silence_s=0.004) as (machine, robot, clock):
+        if begin == "read after a pause":
+            robot.read()
+            sleep_s(0.2)
+            clock.wait()
+        machine.client.ask("fault", fault={"kind": "drop", "motors": [41], "duration_s": 0.03})
+        if begin == "resync":
+            robot.resync()
+        assert robot.read().joints.age_s.max() == 0.0
+
+
 def drive_past_a_late_motor(machine: EmulatorProcess, robot: HardwareRobot, clock: Clock) -> None:
     start = robot.read().joints.position_rad
     for tick in range(40):
