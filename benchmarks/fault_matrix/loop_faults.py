@@ -169,6 +169,9 @@ def _gone(loop: Loop, number: signal.Signals) -> tuple[float, list[int]]:
 def _drives(loop: Loop) -> None:
     loop.client.arm()
     before = np.array(loop.bench.client.ask("truth")["joints_rad"])
-    loop.swing(0.3)
-    moved = float(np.abs(np.array(loop.bench.client.ask("truth")["joints_rad"]) - before).max())
+    moved = 0.0
+    # To one side and to the other: it may have stopped at either.
+    for seconds in (0.3, 0.8):
+        loop.swing(seconds)
+        moved = max(moved, float(np.abs(np.array(loop.bench.client.ask("truth")["joints_rad"]) - before).max()))
     require(moved > 0.1, f"armed again, it moved by {moved:.3f} rad only")
