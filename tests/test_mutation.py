@@ -71,9 +71,6 @@ def test_a_weak_test_leaves_survivors_and_says_where(tmp_path: Path) -> None:
 
 
 def test_a_strong_test_leaves_what_is_equivalent_and_nothing_else(tmp_path: Path) -> None:
-    code, output = run(tmp_path, STRONG)
-    assert (code, output.count("SURVIVED")) == (1, 1), output
-    assert SAME in output
     file = str(tmp_path / "toy.py")
     named = (file, "clamp", SAME, "both return the bound")
     code, output = run(tmp_path, STRONG, equivalent=(named,))

@@ -101,9 +101,16 @@ def checkpoint_steps(run: Path) -> int:
     return int(names[-1].name.split("-")[0]) if names else 0
 
 
-def test_a_run_leaves_everything_that_it_promises(tmp_path):
-    out, _ = finished(train(tmp_path, "run", "--train.total-steps", "500"))
-    run = tmp_path / "run"
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of 500 steps, called "run", and what it said; nobody may change it."""
+    folder = tmp_path_factory.mktemp("trained")
+    out, _ = finished(train(folder, "run", "--train.total-steps", "500"))
+    return folder / "run", out
+
+
+def test_a_run_leaves_everything_that_it_promises(trained):
+    run, out = trained
     summary = json.loads((run / "summary.json").read_text())
     assert summary["steps"] == 500
     assert summary["update_to_data_ratio"] == 2.0
@@ -119,18 +126,19 @@ def test_a_run_leaves_everything_that_it_promises(tmp_path):
     assert not list((run / "rollouts").glob("*.part"))
 
 
-@pytest.mark.parametrize("role", ["learner", "logger", "collector-0", "evaluator"])
-def test_a_killed_process_comes_back_and_the_run_ends_as_well_as_without(tmp_path, role):
-    process = train(tmp_path, "run", "--train.total-steps", "500")
+def test_killed_processes_come_back_and_the_run_ends_as_well_as_without(tmp_path):
+    process = train(tmp_path, "run", "--train.total-steps", "700")
     run = tmp_path / "run"
-    wait_for(lambda: checkpoint_steps(run) >= 200, process)
-    kill_role(process, role)
+    roles = ("learner", "logger", "collector-0", "evaluator")
+    for hundreds, role in enumerate(roles, start=2):
+        wait_for(lambda steps=100 * hundreds: checkpoint_steps(run) >= steps, process)
+        kill_role(process, role)
     _, err = finished(process)
-    assert "SIGKILL" in err
+    assert err.count("SIGKILL") == len(roles)
     summary = json.loads((run / "summary.json").read_text())
-    assert summary["restarts"][role] == 1
-    assert summary["updates"] == 2 * 400
-    require_whole(run, 500)
+    assert summary["restarts"] == dict.fromkeys(roles, 1)
+    assert summary["updates"] == 2 * 600
+    require_whole(run, 700)
     assert torch.isfinite(load_checkpoint(run / "checkpoints")[0]["actor.weight_0"]).all()
 
 
@@ -187,14 +195,12 @@ def weights(run: Path) -> bytes:
 
 def test_deterministic_runs_are_identical_and_a_resumed_one_equals_an_uninterrupted_one(tmp_path):
     arguments = ("--deterministic", "--train.total-steps", "700")
-    for name in ("first", "second"):
-        finished(train(tmp_path, name, *arguments))
-    assert weights(tmp_path / "first") == weights(tmp_path / "second")
+    finished(train(tmp_path, "first", *arguments))
     summary = json.loads((tmp_path / "first" / "summary.json").read_text())
     assert (summary["steps"], summary["updates"], summary["update_to_data_ratio"]) == (700, 2 * 600, 2.0)
     records = read_run(tmp_path / "first" / "rollouts")
     assert len(records) == 700
-    assert read_run(tmp_path / "second" / "rollouts").tobytes() == records.tobytes()
+    # Two runs agree if one of them does that was killed on its way.
     process = train(tmp_path, "killed", *arguments)
     wait_for(lambda: checkpoint_steps(tmp_path / "killed") >= 300, process)
     os.killpg(process.pid, signal.SIGKILL)
@@ -212,12 +218,11 @@ def complaint(process: subprocess.Popen[str], code: int) -> str:
     return lines[0]
 
 
-def test_wrong_calls_are_refused_in_one_line_and_touch_nothing(tmp_path):
-    finished(train(tmp_path, "run", "--train.total-steps", "300"))
-    run = tmp_path / "run"
+def test_wrong_calls_are_refused_in_one_line_and_touch_nothing(trained, tmp_path):
+    run, _ = trained
     before = {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
-    assert "--resume" in complaint(train(tmp_path, "run"), 2)
-    assert "another configuration" in complaint(train(tmp_path, "run", "--resume", "--seed", "9"), 2)
+    assert "--resume" in complaint(train(run.parent, "run"), 2)
+    assert "another configuration" in complaint(train(run.parent, "run", "--resume", "--seed", "9"), 2)
     assert "no run to resume" in complaint(train(tmp_path, "other", "--resume"), 2)
     assert "--name" in complaint(fetlock("train", "--resume"), 2)
     assert {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()} == before
