@@ -173,9 +173,10 @@ class EpisodeReset:
         return True
 
     def _pause(self, seconds: float, goes_on: Callable[[], bool]) -> None:
-        """Let some of the robot's time pass."""
+        """Let some of the robot's time pass: ticks in which nobody answers are longer."""
+        end_s = self._clock.now_s() + seconds
         for _ in range(round(seconds / self._clock.period_s)):
-            if not goes_on():
+            if self._clock.now_s() >= end_s or not goes_on():
                 return
             self._keep()
 

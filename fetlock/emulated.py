@@ -19,8 +19,9 @@ from robot.dynamixel.backends import open_bus
 from robot.dynamixel.readings import joint_readings
 from robot.emulator import EmulatorCamera, EmulatorProcess, Start
 from robot.errors import RobotError, StaleError, UsageError
-from robot.hardware import HardwareRobot, Senses
+from robot.hardware import HardwareRobot
 from robot.imu import SerialImu, straight_mounted
+from robot.listener import Senses
 from robot.protocols import Camera, Clock, ImuSource
 from robot.types import ImuState, TrackedPose
 from sim import ServoSensors

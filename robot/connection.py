@@ -59,7 +59,7 @@ def set_up(
     ids = [joint.id for joint in description.motors]
     joints = len(description.joints)
     group = MotorGroup(bus, ids, names, tables, joints, now_s)
-    state = group.read()
+    state = group.read_all()
     if not bool(state.fresh.all()):
         raise BusError("a motor fell silent while it was set up: check cables and supply, then connect again")
     signs, zeros = _zeros(description, calibration, state)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,29 +15,16 @@ from robot.calibration import Calibration, require_same_robot
 from robot.clock import monotonic_s, sleep_s
 from robot.connection import set_up
 from robot.description import RobotDescription
-from robot.dynamixel.group import GroupState
 from robot.dynamixel.provision import Change, SetupBus
 from robot.dynamixel.units import VELOCITY_RAD_S, RawArray
-from robot.errors import BusError, ClosedError, FetlockError, MotorError, RobotError, StaleError, UsageError
-from robot.protocols import BaseTracker, ImuSource
-from robot.types import Command, RobotState, TrackedAngle, frozen_array, require_executable
+from robot.errors import BusError, ClosedError, FetlockError, MotorError, RobotError, UsageError
+from robot.listener import Listener, Senses
+from robot.types import Command, RobotState, require_executable
 
-# How many ticks a joint may be silent: ten lost answers are a fault, one is not.
-_SILENT_TICKS = 10
-# Ticks, of ten, with a wrong answer in the place of a right one, before one in which all motors are heard: the fault list asks for three.
-_WRONG_TICKS = 3
 # How long motors that start again are waited for, and how often they are asked, s.
 _RETURN_S, _ASK_S = 3.0, 0.05
 # An object is turned this slowly, rad/s: a fifth of the no-load speed of an XM430-W210 at 12 V, and half a turn in 2 s.
 _OBJECT_RAD_S = 1.6
-
-
-@dataclass(frozen=True, slots=True)
-class Senses:
-    """What a robot has beside its joints; closed with it."""
-
-    imu: ImuSource | None = None
-    tracker: BaseTracker | None = None
 
 
 class HardwareRobot:
@@ -112,7 +98,8 @@ class HardwareRobot:
     def read(self) -> RobotState:
         self._require_open()
         if self._state is None:
-            self._state = self._measure()
+            self._require_watchdogs_fed()
+            self._state = self._listener.state(armed=self._armed)
         return self._state
 
     def write(self, command: Command) -> Command:
@@ -230,7 +217,8 @@ class HardwareRobot:
         self._held = self._state = None
         self._sent_s = monotonic_s()
         self._goals = self._connection.joint_map.to_raw(self.read().joints.position_rad)
-        self._require_torque(np.arange(len(self.joint_names)))
+        if self._armed:
+            self._listener.require_torque(np.arange(len(self.joint_names)))
 
     def recover(self) -> None:
         """Restart motors that report an error, set all up again and verify them; torque stays off.
@@ -282,49 +270,8 @@ class HardwareRobot:
         self._armed = False
         self._held = self._state = None
         self._connection = set_up(self._bus, self.description, self._calibration, self.bus_period_s, self._now_s)
+        self._listener = Listener(self._connection, self.joint_names, self._senses, self.bus_period_s)
         self._sent_s = monotonic_s()
-
-    def _measure(self) -> RobotState:
-        link = self._connection
-        self._require_watchdogs_fed()
-        silence_s = _SILENT_TICKS * self.bus_period_s
-        # A motor that nobody has asked was not silent.
-        state = link.group.read() if link.group.asked_within(silence_s) else link.group.read_all()
-        now_s = state.stamp_s
-        joints = slice(0, len(self.joint_names))
-        age_s = now_s - state.measured_s
-        if state.wrong_reads >= _WRONG_TICKS:
-            missing = ", ".join(str(motor) for motor, fresh in zip(link.group.ids, state.fresh, strict=True) if not fresh)
-            raise BusError(
-                f"answers of a wrong id or length came in {state.wrong_reads} ticks, in the place of those of motor {missing} "
-                f"(bound {_WRONG_TICKS - 1}): two motors with one id, or one that is broken; look with `fetlock bus scan`"
-            )
-        if float(age_s[joints].max()) > silence_s:
-            self._require_torque(np.flatnonzero(age_s[joints] > 0.0))
-            worst = int(age_s[joints].argmax())
-            raise StaleError(
-                f"joint {self.joint_names[worst]} (motor {link.group.ids[worst]}) has been silent for {age_s[worst]:.3f} s "
-                f"(bound {silence_s:.3f}): look at its cable, its supply and its hardware errors"
-            )
-        shown = link.readings.state(
-            now_s, frozen_array(age_s[joints]), state.position_raw[joints], state.velocity_raw[joints], state.current_raw[joints]
-        )
-        return RobotState(
-            replace(shown, temperature_c=frozen_array(state.temperature_c[joints]), hardware_error=state.hardware_error[joints]),
-            imu=None if self._senses.imu is None else self._senses.imu.read(),
-            tracked_base=None if self._senses.tracker is None else self._senses.tracker.read(),
-            tracked_object=self._object(state, age_s),
-            voltage_v=state.voltage_v,
-        )
-
-    def _object(self, state: GroupState, age_s: np.ndarray) -> TrackedAngle | None:
-        """Return what the first auxiliary motor measures."""
-        mapping = self._connection.object_map
-        if mapping is None:
-            return None
-        first = len(self.joint_names)
-        angle, rate = mapping.position_rad(state.position_raw[first:]), mapping.velocity_rad_s(state.velocity_raw[first:])
-        return TrackedAngle(float(angle[0]), float(rate[0]), float(age_s[first]))
 
     def _require_watchdogs_fed(self) -> None:
         """Look at the motors' watchdogs after a pause in which they may have expired: a locked motor ignores its goals in silence."""
@@ -335,14 +282,6 @@ class HardwareRobot:
             raise MotorError(
                 f"motor {', '.join(map(str, expired))} stopped: nothing was sent for {self.description.servo.watchdog_s} s; "
                 "torque holds where they stand: arm the robot again"
-            )
-
-    def _require_torque(self, suspects: np.ndarray) -> None:
-        """Ask motors whose answers do not count for their torque: one that restarted has none, and a clock unlike the one before."""
-        if self._armed and (limp := self._connection.group.without_torque(suspects.tolist())):
-            raise MotorError(
-                f"motor {', '.join(map(str, limp))} has lost its torque while the robot was armed: it restarted, or shut down; cut torque, "
-                "then set the motors up again"
             )
 
     def _require_open(self) -> None:

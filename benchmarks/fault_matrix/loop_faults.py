@@ -22,7 +22,7 @@ from robot.dynamixel.units import POSITION_RAD
 from robot.errors import FetlockError, RobotError
 from robot.hardware import HardwareRobot
 from robot.types import Command, frozen_array
-from safety import GuardConfig, GuardedRobot, Machine, Mode, MotionClient, Silence, sweep_dead
+from safety import Cause, GuardConfig, GuardedRobot, Machine, Mode, MotionClient, Silence, sweep_dead
 
 _spawn = multiprocessing.get_context("spawn")
 # Imports, connecting and arming take 2 to 5 s on two busy cores (measured).
@@ -174,4 +174,7 @@ def _drives(loop: Loop) -> None:
     for seconds in (0.3, 0.8):
         loop.swing(seconds)
         moved = max(moved, float(np.abs(np.array(loop.bench.client.ask("truth")["joints_rad"]) - before).max()))
-    require(moved > 0.1, f"armed again, it moved by {moved:.3f} rad only")
+    causes = loop.client.causes
+    if Cause.LATE in causes:
+        raise Disturbed("a tick of the loop was late")
+    require(moved > 0.1, f"armed again, it moved by {moved:.3f} rad only: {causes!r}")

@@ -11,7 +11,8 @@ from robot.dynamixel.backends import BusConfig, open_bus
 from robot.dynamixel.port import ports
 from robot.dynamixel.provision import SetupBus
 from robot.errors import UsageError
-from robot.hardware import HardwareRobot, Senses
+from robot.hardware import HardwareRobot
+from robot.listener import Senses
 
 
 def add_port(parser: argparse.ArgumentParser) -> None:

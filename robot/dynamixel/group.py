@@ -143,11 +143,11 @@ class MotorGroup:
         )
 
     def read_all(self) -> GroupState:
-        """As `read`, until all driven motors have answered the same one, for 0.1 s: where something begins, a lost answer is no fault."""
+        """As `read`, until all motors have answered the same one, for 0.1 s: where something begins, a lost answer is no fault."""
         start_s = self._now_s()
         for _ in range(_BEGIN_READS):
             state = self.read()
-            if bool(state.fresh[: self.driven].all()) or state.stamp_s - start_s >= _BEGIN_S:
+            if bool(state.fresh.all()) or state.stamp_s - start_s >= _BEGIN_S:
                 break
         return state
 

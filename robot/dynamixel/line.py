@@ -115,10 +115,17 @@ class Line:
         """Return how long it takes with one silence, s."""
         return self.wire_s(motors, size) + self._silence_s
 
-    def ask(self, request: bytes, motor: int, size: int) -> Status | None:
-        """Send a request to one motor; return its answer with `size` bytes of data, or with an error; None if there is none."""
+    def ask(self, request: bytes, motor: int, size: int, silences: int = 1) -> Status | None:
+        """Send a request to one motor; return its answer with `size` bytes of data, or with an error; None if there is none.
+
+        Args:
+            request: To send.
+            motor: Whom it is for.
+            size: Of the answer's data.
+            silences: How many times as long as usual no byte may come.
+        """
         self.settle(motor)
-        return self._ask(request, motor, size)
+        return self._ask(request, motor, size, silences * self._silence_s)
 
     def ask_all(self, request: bytes, duration_s: float) -> list[Status]:
         """Send a broadcast request; return what comes within a time."""
@@ -214,7 +221,7 @@ class Line:
             if alive is None or size is None:
                 self._wait_for_silence()
                 break
-            if self._ask(codec.read(alive, 0, size), alive, size) is not None:
+            if self._ask(codec.read(alive, 0, size), alive, size, self._silence_s) is not None:
                 break
         else:
             # Two fences without an answer took two silences: what was owed would have come by now.
@@ -227,14 +234,14 @@ class Line:
         while self._port.read(min(monotonic_s() + self._silence_s, end_s)):
             pass
 
-    def _ask(self, request: bytes, motor: int, size: int) -> Status | None:
+    def _ask(self, request: bytes, motor: int, size: int, silence_s: float) -> Status | None:
         self._sizes.add(size)
         self._send(request)
         buffer = b""
         start_s = monotonic_s() + len(request) * BITS_PER_BYTE / self._port.baud
-        quiet_s = start_s + self._silence_s
+        quiet_s = start_s + silence_s
         # A line full of noise must not keep us.
-        deadline_s = quiet_s + (size + _FRAME) * BITS_PER_BYTE / self._port.baud + 5.0 * self._silence_s
+        deadline_s = quiet_s + (size + _FRAME) * BITS_PER_BYTE / self._port.baud + 5.0 * silence_s
         while data := self._port.read(min(quiet_s, deadline_s)):
             buffer += data
             frames, done = codec.decode(buffer)
@@ -245,7 +252,7 @@ class Line:
                     return answer
                 self._count.strays += 1
             buffer = buffer[done:]
-            quiet_s = monotonic_s() + self._silence_s
+            quiet_s = monotonic_s() + silence_s
         self._count.noise_bytes += len(buffer)
         self._owed.add(size)
         return None

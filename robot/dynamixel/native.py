@@ -13,8 +13,9 @@ from robot.dynamixel.codec import Status
 from robot.dynamixel.line import SILENCE_S, Line
 from robot.dynamixel.port import Port
 
-# Attempts at a ping, read or write of one motor.
-_ATTEMPTS = 3
+# For how many silences of the line each attempt at a ping, read or write of one motor waits: a busy host may be kept from its port for
+# tens of milliseconds. The control loop sends such requests only to motors that have just answered.
+_ATTEMPTS = (1, 4, 16)
 # How often a sync read asks again, if its budget allows.
 _RETRIES = 3
 # A sync read that lost motors may take this much longer to ask them again: half of a period at 100 Hz.
@@ -57,8 +58,8 @@ class NativeBus:
 
     def ping(self, motor: int) -> tuple[int, int] | None:
         with self._lock:
-            for _ in range(_ATTEMPTS):
-                status = self._line.ask(codec.ping(motor), motor, 3)
+            for silences in _ATTEMPTS:
+                status = self._line.ask(codec.ping(motor), motor, 3, silences)
                 if status is not None:
                     self._silent.pop(motor, None)
                     return identity(status)
@@ -171,9 +172,9 @@ class NativeBus:
         """
         count = self.count.motor(motor)
         with self._lock:
-            for attempt in range(_ATTEMPTS):
+            for attempt, silences in enumerate(_ATTEMPTS):
                 self.count.retries += attempt > 0
-                status = self._line.ask(request, motor, size)
+                status = self._line.ask(request, motor, size, silences)
                 if status is not None:
                     self._silent.pop(motor, None)
                     count.answers += 1

@@ -113,7 +113,7 @@ def test_silence_is_waited_for_and_so_is_a_person_until_the_run_is_asked_to_end(
     control = control_of(process)
     assert main(["inject", "packets_lost", "--control", str(control), "--seconds", "2"]) == 0
     # It fell silent in an episode, or between two.
-    wait_for(said(run, "it is tried again in 1.0 s"), process)
+    wait_for(said(run, "it is tried again in 0.5 s"), process)
     wait_for(stepped(run, len(read_run(run / "rollouts")) + 20), process)
     assert main(["inject", "unplugged", "--control", str(control), "--seconds", "3"]) == 0
     wait_for(said(run, "waiting for an operator"), process)
