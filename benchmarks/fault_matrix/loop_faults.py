@@ -102,8 +102,11 @@ def loops(fault: Callable[[Loop, np.random.Generator], Outcome]) -> Iterator[Cal
             loop = Loop(bench, f"faults-{os.getpid()}")
             loop.start()
             try:
-                loop.client.arm()
-                loop.swing(float(rng.uniform(0.4, 1.0)))
+                try:
+                    loop.client.arm()
+                    loop.swing(float(rng.uniform(0.4, 1.0)))
+                except RobotError as error:
+                    raise Disturbed(f"before the fault: {error}") from error
                 return fault(loop, rng)
             except RobotError as error:
                 raise WrongOutcome(f"{type(error).__name__}: {error}") from error
