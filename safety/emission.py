@@ -11,7 +11,7 @@ from robot.types import Command, FloatArray, RobotState, frozen_array
 from safety.collisions import Gaps, separation
 from safety.filters import FilterMemory, Step, brake, filter_command, require_short_stops, seeded
 from safety.fingers import Fingers
-from safety.limits import GuardConfig
+from safety.limits import GuardConfig, Limits
 from safety.modes import Cause
 from safety.monitor import MonitorMemory, derating, watch
 from safety.rejections import Rejections, rejected
@@ -73,14 +73,13 @@ class Emitter:
         self._ramp_ticks = ramp_ticks if config.interpolate else 1
         self._normal = config.limits(joint_names, pulse_rad=pulse_rad)
         self.widest = config.limits(joint_names, routine=True, pulse_rad=pulse_rad)
-        # Of what drives, or has driven last: a robot that brakes stays in its box.
-        self._limits = self.widest
         require_short_stops(self._normal, joint_names, period_s)
         self._separation = separation(config.collision_margin_m, fingers, len(joint_names))
         self._monitor = MonitorMemory()
         self._rejections = Rejections()
         self.begun = False
-        # Made by `begin`.
+        # Made by `begin`. The limits are those of what drives, or has driven last: a robot that brakes stays in its box.
+        self._limits: Limits
         self._memory: FilterMemory
         self._gaps: Gaps | None = None
 

@@ -38,7 +38,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "safety/capability.py": ("test_arming", "test_data"),
     "safety/collisions.py": ("test_collisions", "test_data"),
     "safety/drive.py": ("test_guard",),
-    "safety/emission.py": ("test_guard", "test_collisions"),
+    "safety/emission.py": ("test_emission", "test_guard", "test_collisions"),
     "safety/endpoint.py": ("test_endpoint",),
     "safety/estop.py": ("test_estop", "test_station", "test_endpoint"),
     "safety/faults.py": ("test_faults", "test_data", "test_guard"),
