@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from robot import BusError, Clock, Command, MotorError, PortError, Robot, RobotError, RobotState, UsageError, frozen_array
+from robot import BusError, Clock, Command, MotorError, PortError, Robot, RobotError, RobotState, StaleError, UsageError, frozen_array
 from safety import Ask, Cause, GuardConfig, GuardedRobot, HeldError, Mode, MotionLoop, Reason
 from safety.capability import Capability
 from safety.faults import TICKS_KEPT
@@ -918,3 +918,50 @@ def test_a_robot_without_torque_hears_of_the_outside_when_it_is_asked_to():
     rig.station.causes = Cause.STOP_HOLD
     rig.guard.poll()
     assert rig.guard.causes is Cause.STOP_HOLD
+
+
+class ForgetfulRobot(InstantRobot):
+    """Has old data at its first read after a pause, as a sensor has that nobody read meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__(3)
+        self.paused = False
+
+    def read(self) -> RobotState:
+        if self.paused:
+            self.paused = False
+            raise StaleError("the newest sample is old")
+        return super().read()
+
+
+class SlowTorque(Torque):
+    """Takes its time to come on."""
+
+    def __init__(self, robot: ForgetfulRobot) -> None:
+        super().__init__()
+        self._robot = robot
+
+    def arm(self) -> None:
+        super().arm()
+        self._robot.paused = True
+
+
+def test_old_data_after_a_pause_and_after_arming_stop_nothing():
+    robot = ForgetfulRobot()
+    guard = GuardedRobot(robot, CONFIG, PERIOD_S, now_s=InstantClock(robot, PERIOD_S).now_s, drive=SlowTorque(robot))
+    robot.paused = True
+    guard.arm()
+    assert (guard.mode, guard.causes) == (Mode.ARMED_HOLD, Cause.NONE)
+    guard.engage()
+    np.testing.assert_array_equal(guard.write(GOOD).position_rad, [0.05, 0.0, 0.0])
+
+
+def test_a_robot_that_was_put_elsewhere_between_two_drives_has_not_jumped():
+    rig = Rig(GuardConfig(position_min_rad=-3.0, position_max_rad=3.0, velocity_max_rad_s=10.0, acceleration_max_rad_s2=500.0))
+    rig.robot._target = rig.robot._position = frozen_array([-2.0, 0.0, 0.0])
+    rig.guard.engage()
+    rig.tick((-2.0, 0.0, 0.0))
+    rig.robot._target = rig.robot._position = frozen_array([2.0, 0.0, 0.0])
+    rig.guard.engage()
+    assert rig.tick((2.0, 0.0, 0.0)).mode is Mode.ACTIVE
+    assert rig.guard.causes == Cause.NONE
