@@ -90,6 +90,18 @@ def test_an_encoder_that_stands_still_while_its_joint_is_moved_is_stuck_within_2
     assert first_tick(stuck * 10, lambda tick: (0.015 * (-1) ** tick, 0.0)) == (None, Cause.NONE)
 
 
+def test_a_robot_that_stands_anywhere_is_not_stuck():
+    assert first_tick([RobotState(joints((1.0, -1.0)))] * 40, lambda _: (1.0, -1.0)) == (None, Cause.NONE)
+
+
+def test_what_is_half_a_tick_newer_was_not_measured_anew():
+    h, memory = 2.0**-7, MonitorMemory()
+    for tick in range(40):
+        state = RobotState(JointState(0.5 * h * tick, frozen_array([0.1, 0.0]), ZERO, ZERO))
+        causes, memory = watch(state, frozen_array([0.005 * tick, 0.0]), Mode.ACTIVE, memory, CONFIG, LIMITS, h)
+        assert causes is Cause.NONE
+
+
 def test_a_value_that_was_not_measured_anew_is_not_stuck():
     stale = [RobotState(JointState(H * tick, frozen_array([0.1, 0.0]), ZERO, frozen_array([H * tick, 0.0]))) for tick in range(40)]
     assert first_tick(stale, lambda tick: (0.005 * tick, 0.0)) == (None, Cause.NONE)
