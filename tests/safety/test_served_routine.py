@@ -17,6 +17,7 @@ from safety.modes import needs_person
 from safety.motion_link import MotionLink
 from safety.motion_records import Outcome, Request
 from safety.resets import Pace, ResetStep, hold, move_to
+from safety.served_routine import ServedRoutine
 from tests.safety.served import PERIOD_S, ErringRobot, Served, Torque, instant_machine, serving
 
 PACE = Pace(velocity_rad_s=5.0, acceleration_rad_s2=50.0, jerk_rad_s3=5000.0)
@@ -133,6 +134,18 @@ def test_a_stop_ends_a_routine_and_the_robot_holds():
         assert (made.machine.robot.mode, made.machine.robot.causes) == (Mode.HOLD, Cause.ASKED)
         client.release()
         assert made.machine.robot.mode is Mode.ACTIVE
+
+
+def test_a_routine_that_is_ended_is_over_whoever_still_holds_it():
+    robot = ErringRobot()
+    one = ServedRoutine(replace(instant_machine(robot, None), steps=lambda _: (LONG,)))
+    one.begin(np.random.default_rng(0))
+    assert one.tick() is not None
+    held = one._running
+    one.stop("somebody asked for it")
+    assert held is not None
+    assert held.gi_frame is None
+    assert (one.outcome, one.running) == (Outcome.STOPPED, False)
 
 
 def test_another_request_ends_a_routine():
