@@ -48,6 +48,7 @@ def test_what_must_be_finite_is_so_for_every_joint(name):
         ("low_pass_hz", 5e-324, math.inf),
         ("tracking_time_s", 5e-324, 5.0),
         ("tilt_max_rad", 5e-324, math.pi),
+        ("collision_margin_m", 5e-324, 0.1),
         ("voltage_min_v", 5e-324, math.inf),
         ("sensor_age_max_s", 5e-324, 10.0),
         ("current_time_s", 5e-324, 60.0),

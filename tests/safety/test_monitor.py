@@ -94,6 +94,10 @@ def test_a_robot_that_stands_anywhere_is_not_stuck():
     assert first_tick([RobotState(joints((1.0, -1.0)))] * 40, lambda _: (1.0, -1.0)) == (None, Cause.NONE)
 
 
+def test_the_first_measurement_counts():
+    np.testing.assert_array_equal(watch(RobotState(joints()), ZERO, Mode.ACTIVE, MonitorMemory(), CONFIG, LIMITS, H)[1].still_s, [H, H])
+
+
 def test_what_is_half_a_tick_newer_was_not_measured_anew():
     h, memory = 2.0**-7, MonitorMemory()
     for tick in range(40):
