@@ -19,6 +19,7 @@ from benchmarks.fault_matrix.rig import Bench, Rig
 from benchmarks.fault_matrix.run_faults import runs
 from benchmarks.fault_matrix.seeing import CAMERA_S, Camera, SeeingRobot, camera_frozen, wall_clock
 from robot.clock import request_realtime
+from robot.errors import RobotError
 
 Repeat = Callable[[np.random.Generator], Outcome]
 # A machine that spoils so many repeats in a row is too busy to measure anything.
@@ -88,11 +89,13 @@ def _judged(bench: Bench, rig: Rig, scenario: Callable[[Rig], Outcome]) -> Outco
         rig.start()
         outcome = scenario(rig)
         checks.require_limits(rig)
-    except WrongOutcome as wrong:
+    except (WrongOutcome, RobotError) as wrong:
         # Emulated motors whose clocks stood still for a while, as no motor's do, or a loop that missed ticks, prove nothing.
         if bench.client.ask("status")["skipped_s"] > skipped_s or rig.starved:
             raise Disturbed("the machine was too busy") from wrong
-        raise
+        if isinstance(wrong, WrongOutcome):
+            raise
+        raise WrongOutcome(f"{type(wrong).__name__}: {wrong}") from wrong
     finally:
         rig.guard.close()
     return outcome
@@ -129,6 +132,6 @@ def measure(name: str, repeats: int, rng: np.random.Generator) -> Row:
                 row.disturbed += 1
                 if row.disturbed > _DISTURBED_MAX + repeats:
                     raise
-            except WrongOutcome as wrong:
+            except (WrongOutcome, RobotError) as wrong:
                 row.wrong.append(str(wrong))
     return row
