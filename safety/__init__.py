@@ -8,13 +8,13 @@ from safety.faults import Fault, HeldError
 from safety.guard import GuardedRobot
 from safety.limits import GuardConfig
 from safety.machine import Machine, Silence
-from safety.modes import Ask, Cause
+from safety.modes import Ask
 from safety.motion import BusTick, Motion, MotionLoop
 from safety.motion_link import MotionLink, sweep_dead
 from safety.remote import MotionClock, RemoteMotion
 from safety.service import MotionServer
 from safety.station import BoardWatch
-from safety.types import INTERVENTIONS, AppliedCommand, Mode, Reason
+from safety.types import INTERVENTIONS, AppliedCommand, Cause, Mode, Reason
 
 __all__ = [
     "INTERVENTIONS",

@@ -16,10 +16,10 @@ from robot.errors import ClosedError, CommandError, RobotError, StaleError
 from robot.transport import OverrunError, alive
 from robot.types import Command, RobotState
 from safety.command_side import CommandSide, RoutineEnd
-from safety.modes import Cause
 from safety.motion_link import About, MotionLink
-from safety.motion_records import Has, Record, Request, applied_of, state_of
-from safety.types import AppliedCommand, Mode
+from safety.motion_records import Request
+from safety.tick_records import Has, Record, applied_of, state_of
+from safety.types import AppliedCommand, Cause, Mode
 
 # How many ticks a robot may be silent: the bound of the hardware robot for its joints.
 _SILENT_TICKS = 10

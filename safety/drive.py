@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from robot.protocols import Armable
-from safety.modes import Ask, Cause
+from safety.modes import Ask
+from safety.types import Cause
 
 
 class Drive(Armable, Protocol):

@@ -12,10 +12,9 @@ from safety.collisions import Gaps, separation
 from safety.filters import FilterMemory, Step, brake, filter_command, require_short_stops, seeded
 from safety.fingers import Fingers
 from safety.limits import GuardConfig, Limits
-from safety.modes import Cause
 from safety.monitor import MonitorMemory, derating, watch
 from safety.rejections import Rejections, rejected
-from safety.types import STOPPED, Mode, Reason
+from safety.types import STOPPED, Cause, Mode, Reason
 
 # At the rest pose: closer than this, rad, which is 13 pulses.
 _SETTLED_RAD = 0.02
@@ -92,6 +91,16 @@ class Emitter:
         self.begun = True
         if self._separation is not None:
             self._gaps = self._separation.begun(self._memory.applied_rad, measured_rad)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it began in the limits of a policy, not in the wider ones of routines."""
+        return self._limits is self._normal
+
+    @property
+    def heating_a2(self) -> FloatArray | None:
+        """Mean square of each motor's current, shape (n,), A^2; None where nothing was watched yet."""
+        return self._monitor.heating_a2 if len(self._monitor.heating_a2) else None
 
     def watch_anew(self) -> None:
         """Forget what was seen: after a teleport every encoder has jumped. Heat stays."""

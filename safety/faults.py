@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from robot.errors import MotorError, PortError, RobotError
 from robot.types import Command, FloatArray, RobotState
-from safety.modes import Cause, ModeState, sentences
-from safety.types import AppliedCommand, Mode, Reason
+from safety.modes import ModeState, sentences
+from safety.types import AppliedCommand, Cause, Mode, Reason
 
 # Ticks kept: half a second at 100 Hz. libfranka keeps 50 of 1 ms.
 TICKS_KEPT = 50

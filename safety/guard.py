@@ -22,8 +22,8 @@ from safety.emission import Emission, Emitter
 from safety.faults import Fault, FaultBook, HeldError, cause_of
 from safety.fingers import Fingers
 from safety.limits import GuardConfig
-from safety.modes import Ask, Cause, Inputs, ModeState, next_mode, sentences
-from safety.types import STOPPED, AppliedCommand, Mode, Reason
+from safety.modes import Ask, Inputs, ModeState, next_mode, sentences
+from safety.types import STOPPED, AppliedCommand, Cause, Mode, Note, Reason
 
 # A tick later than this many periods is not executed; libfranka stops after 20 missed packets of 1 ms.
 _LATE_PERIODS = 3.0
@@ -86,6 +86,7 @@ class GuardedRobot:
         self._state: RobotState | None = None
         self._written_s: float | None = None
         self._newest: AppliedCommand | None = None
+        self._notes = Note.NONE
         self._book = FaultBook(robot.joint_names)
 
     @property
@@ -220,6 +221,7 @@ class GuardedRobot:
             raise HeldError(f"the robot is in {self.mode.name} and stays there: {'; '.join(outside)}", self.fault)
         # What was seen before belongs to before.
         self._emitter.watch_anew()
+        self._notes |= Note.WATCHED_ANEW
         self._written_s = None
         self._look(Ask.RELEASE | Ask.REST)
         if self.mode is not Mode.ARMED_HOLD:
@@ -253,7 +255,7 @@ class GuardedRobot:
         now_s = self._now_s()
         passed_s = math.inf if self._written_s is None else now_s - self._written_s
         if passed_s <= 0.0 and self._newest is not None:
-            return replace(self._newest, reasons=self._newest.reasons | Reason.LATE)
+            return replace(self._newest, reasons=self._newest.reasons | Reason.LATE, notes=Note.SKIPPED)
         if math.isfinite(passed_s) and passed_s > _LATE_PERIODS * self._period_s:
             self._raised |= Cause.LATE
         self._written_s = now_s
@@ -287,7 +289,9 @@ class GuardedRobot:
             self._step()
             self._let_go()
             raise self._held()
-        self._newest = applied = AppliedCommand(done.position_rad, emission.reasons, self.mode)
+        notes = self._notes if command is not None else self._notes | Note.IDLE
+        self._notes = Note.NONE
+        self._newest = applied = AppliedCommand(sent, emission.reasons, self.mode, self.causes, notes, self._emitter.heating_a2)
         self._book.add(state, applied, command)
         return applied
 
@@ -298,6 +302,7 @@ class GuardedRobot:
         # A sensor that nobody read during a pause, such as arming takes, has old data once.
         self._state = self._robot.read()
         self._emitter.begin(self._state.joints.position_rad, mode)
+        self._notes = self._notes & Note.WATCHED_ANEW | (Note.BEGUN if self._emitter.narrow else Note.BEGUN_WIDE)
 
     def _let_go(self) -> None:
         """Switch torque off where the mode asks for it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum, IntFlag
 
-from safety.types import MOVING, Mode
+from safety.types import MOVING, Cause, Mode
 
 # Time to reach the rest pose before torque goes off in any case, s (Spot's SETTLE_THEN_CUT takes 3 s at most, its legs are stronger).
 SETTLE_S = 5.0
@@ -39,37 +39,6 @@ class Clear(Enum):
     # A person says so while torque is off.
     DISARM = "torque off, then an operator"
     NEVER = "never: restart the process"
-
-
-class Cause(IntFlag):
-    """Why a robot is stopped. A bit never changes its meaning: faults are logged."""
-
-    NONE = 0
-    ASKED = 1 << 0
-    REJECTED = 1 << 1
-    SILENT = 1 << 2
-    LATE = 1 << 3
-    BLOCKED = 1 << 4
-    STUCK = 1 << 5
-    JUMPED = 1 << 6
-    TILTED = 1 << 7
-    STALE = 1 << 8
-    CAMERA = 1 << 9
-    COLLISION = 1 << 10
-    BUS = 1 << 11
-    MOTOR = 1 << 12
-    REBOOTED = 1 << 13
-    PORT = 1 << 14
-    HOT = 1 << 15
-    BATTERY = 1 << 16
-    OPERATOR_GONE = 1 << 17
-    STOP_HOLD = 1 << 18
-    STOP_SETTLE = 1 << 19
-    STOP_CUT = 1 << 20
-    STOP_TERMINATE = 1 << 21
-    DISK = 1 << 22
-    MISMATCH = 1 << 23
-    RESET_FAILED = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)

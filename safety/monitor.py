@@ -9,8 +9,7 @@ import numpy as np
 
 from robot.types import CameraFrame, FloatArray, JointState, RobotState
 from safety.limits import GuardConfig, Limits
-from safety.modes import Cause
-from safety.types import Mode
+from safety.types import Cause, Mode
 
 # No motor turns half a turn within a bus tick: at 100 Hz that would be 3,000 rev/min.
 _JUMP_RAD = math.pi

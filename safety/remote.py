@@ -11,7 +11,7 @@ from robot.types import Command, RobotState
 from safety.client import MotionClient
 from safety.machine import TickCounts
 from safety.motion import BusTick
-from safety.motion_records import bus_tick_of
+from safety.tick_records import bus_tick_of
 
 # Policy ticks after which a command that the server has not taken is lost; it takes one, two when it is sent late.
 _TICKS_TO_TAKE = 4

@@ -7,9 +7,9 @@ import numpy as np
 from robot.errors import RobotError
 from safety.machine import Machine
 from safety.modes import needs_person
+from safety.motion import BusTick
 from safety.motion_records import Outcome
 from safety.resets.routines import ResetReport, Routine, routine
-from safety.types import AppliedCommand
 
 
 class ServedRoutine:
@@ -50,8 +50,8 @@ class ServedRoutine:
         self._running = routine(machine.steps(rng), machine.robot, machine.clock)
         self.outcome, self.history = Outcome.RUNNING, ""
 
-    def tick(self) -> AppliedCommand | None:
-        """Run a tick of it, the state just read; return what was sent, None if none runs or it has ended: then its client drives.
+    def tick(self) -> BusTick | None:
+        """Run a tick of it, the state just read; return the tick, None if none runs or it has ended: then its client drives.
 
         Raises:
             RobotError: What ended it; the robot is in HOLD or without torque.

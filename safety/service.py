@@ -10,17 +10,19 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from robot.errors import FetlockError, RobotError
 from robot.types import Command, RobotState, frozen_array
 from safety.machine import Machine, Silence
-from safety.modes import Cause
+from safety.motion import BusTick
 from safety.motion_link import About, MotionLink
-from safety.motion_records import STATUS, Has, Record, Request, command_dtype, fill_state, tick_dtype
+from safety.motion_records import STATUS, Request, command_dtype, tick_dtype
 from safety.served_routine import ServedRoutine
-from safety.types import STOPPED, AppliedCommand, Mode, Reason
+from safety.tick_records import Has, Record, fill_tick
+from safety.types import STOPPED, AppliedCommand, Cause, Mode, Note, Reason
 
 # How often a robot that is not driven has its garbage collected: of a frozen heap it takes microseconds.
 _COLLECT_EVERY_S = 1.0
@@ -95,7 +97,7 @@ class MotionServer:
             row = self._record[0]
             row["lateness_s"], row["missed"] = lateness_s, counts.missed
             row["deadline_s"] = woke_s - lateness_s + self._machine.clock.period_s
-            self._publish(state, self._drive(state))
+            self._publish(self._drive(state))
         self._link.words.set("heartbeat_s", self._now_s())
         self._collect_when_idle()
 
@@ -187,8 +189,8 @@ class MotionServer:
         else:
             machine.robot.cut()
 
-    def _drive(self, state: RobotState) -> AppliedCommand:
-        """Send what is due, and return it; without torque, the pose that the robot has."""
+    def _drive(self, state: RobotState) -> BusTick:
+        """Send what is due, and return the tick; without torque, the pose that the robot has."""
         robot = self._machine.robot
         if (driven := self._advance_routine()) is not None:
             return driven
@@ -198,18 +200,26 @@ class MotionServer:
             robot.trip(Cause.SILENT)
         if not robot.armed:
             self._target = None
-            return AppliedCommand(state.joints.position_rad, Reason.HOLD, robot.mode)
+            return self._tick_of(state, self._nothing(state))
         old = self._target is not None and age_s > self._silence.freeze_s
         try:
             applied = robot.idle() if self._target is None or old else robot.write(self._target)
         except RobotError as error:
             self._fail(error)
-            return AppliedCommand(state.joints.position_rad, Reason.HOLD, robot.mode)
+            return self._tick_of(state, self._nothing(state))
         if applied.mode in STOPPED:
             self._target = None
-        return AppliedCommand(applied.position_rad, applied.reasons | Reason.ENVELOPE | Reason.HOLD, applied.mode) if old else applied
+        return self._tick_of(state, replace(applied, reasons=applied.reasons | Reason.ENVELOPE | Reason.HOLD) if old else applied)
 
-    def _advance_routine(self) -> AppliedCommand | None:
+    def _nothing(self, state: RobotState) -> AppliedCommand:
+        robot = self._machine.robot
+        return AppliedCommand(state.joints.position_rad, Reason.HOLD, robot.mode, robot.causes, Note.SKIPPED)
+
+    def _tick_of(self, state: RobotState, applied: AppliedCommand) -> BusTick:
+        target = Command(applied.position_rad) if self._target is None else self._target
+        return BusTick(self._machine.clock.period_s, state, target, applied)
+
+    def _advance_routine(self) -> BusTick | None:
         """Run a tick of the routine; None if none runs, or it has ended, well or not."""
         running = self._routine.running
         try:
@@ -227,18 +237,17 @@ class MotionServer:
             self._routine.stop(why)
             self._publish_status()
 
-    def _publish(self, state: RobotState, applied: AppliedCommand) -> None:
+    def _publish(self, tick: BusTick) -> None:
         row, machine, ring = self._record[0], self._machine, self._link.ticks
-        has = fill_state(self._record, state)
-        row["has"] = has | Has.ARMED if machine.robot.armed else has
+        fill_tick(self._record, tick)
+        if machine.robot.armed:
+            row["has"] |= Has.ARMED
         row["sequence"] = ring.head
         row["epoch"], row["command"] = self._epoch, self._sequence
         row["errors"] = self._status["errors"][0]
-        row["clock_s"], row["period_s"] = machine.clock.now_s(), machine.clock.period_s
-        row["target_rad"] = applied.position_rad if self._target is None else self._target.position_rad
-        row["emission_rad"] = applied.position_rad
-        row["filter_mask"] = applied.reasons
-        row["mode"], row["causes"] = applied.mode, machine.robot.causes
+        row["clock_s"] = machine.clock.now_s()
+        # What has stopped the robot behind the tick is told with it.
+        row["causes"] = machine.robot.causes
         row["published_s"] = self._now_s()
         # No reader holds the ring up: the oldest tick makes room.
         ring.acknowledge(ring.head)

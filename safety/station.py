@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from safety.estop import StopBoard
-from safety.modes import Ask, Cause
+from safety.modes import Ask
 from safety.stop_records import StopLevel
+from safety.types import Cause
 
 _CAUSES = {
     StopLevel.HOLD: Cause.STOP_HOLD,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from robot.types import Command
+from robot.types import Command, FloatArray
 
 
 class Reason(IntFlag):
@@ -82,6 +82,53 @@ MOVING = frozenset((Mode.ACTIVE, Mode.RESETTING, Mode.TELEOP))
 STOPPED = frozenset((Mode.HOLD, Mode.SETTLE, Mode.CUT, Mode.TERMINATED))
 
 
+class Cause(IntFlag):
+    """Why a robot is stopped. A bit never changes its meaning: faults are logged."""
+
+    NONE = 0
+    ASKED = 1 << 0
+    REJECTED = 1 << 1
+    SILENT = 1 << 2
+    LATE = 1 << 3
+    BLOCKED = 1 << 4
+    STUCK = 1 << 5
+    JUMPED = 1 << 6
+    TILTED = 1 << 7
+    STALE = 1 << 8
+    CAMERA = 1 << 9
+    COLLISION = 1 << 10
+    BUS = 1 << 11
+    MOTOR = 1 << 12
+    REBOOTED = 1 << 13
+    PORT = 1 << 14
+    HOT = 1 << 15
+    BATTERY = 1 << 16
+    OPERATOR_GONE = 1 << 17
+    STOP_HOLD = 1 << 18
+    STOP_SETTLE = 1 << 19
+    STOP_CUT = 1 << 20
+    STOP_TERMINATE = 1 << 21
+    DISK = 1 << 22
+    MISMATCH = 1 << 23
+    RESET_FAILED = 1 << 24
+
+
+class Note(IntFlag):
+    """What a tick's emission rests on beside state, command and mode, so that it can be found again. A bit never changes its meaning."""
+
+    NONE = 0
+    # The chain began at the measured pose, for what drives in a policy's limits.
+    BEGUN = 1 << 0
+    # The same, in the wider limits of routines, and of a robot that only stands.
+    BEGUN_WIDE = 1 << 1
+    # What the monitors had seen before was forgotten, heat apart.
+    WATCHED_ANEW = 1 << 2
+    # There was no command that counts.
+    IDLE = 1 << 3
+    # Nothing was decided: the tick came twice, torque is off, or the robot failed; the emission is the one before, or the measured pose.
+    SKIPPED = 1 << 4
+
+
 @dataclass(frozen=True, slots=True)
 class AppliedCommand(Command):
     """The command that reached the robot.
@@ -89,7 +136,13 @@ class AppliedCommand(Command):
     Attributes:
         reasons: Stages that changed it.
         mode: Of the guard when it was sent.
+        causes: Why it stops the robot.
+        notes: What the decision rests on.
+        heating_a2: Mean square of each motor's current, shape (n,), A^2, as the chain took it; None where it is not known.
     """
 
     reasons: Reason
     mode: Mode = Mode.ACTIVE
+    causes: Cause = Cause.NONE
+    notes: Note = Note.NONE
+    heating_a2: FloatArray | None = None

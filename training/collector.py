@@ -16,6 +16,7 @@ from robot.errors import RobotError
 from safety import Cause
 from safety.faults import cause_of
 from safety.motion import BusTick
+from safety.tick_records import fill_tick
 from training.env import RobotEnv, StepResult
 from training.records import bus_dtype, step_dtype
 
@@ -193,31 +194,9 @@ class Collector:
 
     def _append_bus(self, ticks: Sequence[BusTick]) -> None:
         for tick in ticks:
-            fill_bus_record(self._bus_record, tick)
+            fill_tick(self._bus_record, tick)
             record = self._bus_record[0]
             record["sequence"] = self._bus.head
             record["episode"] = self.episode
             record["collector"] = self._index
             self.lost += not self._bus.append(self._bus_record)
-
-
-def fill_bus_record(record: Record, tick: BusTick) -> None:
-    """Write a bus tick into a record of `bus_dtype`, shape (1,); what the robot does not measure is NaN."""
-    state = tick.state
-    joints = state.joints
-    record["stamp_s"] = joints.stamp_s
-    record["period_s"] = tick.period_s
-    record["target_rad"] = tick.target.position_rad
-    record["emission_rad"] = tick.applied.position_rad
-    record["position_rad"] = joints.position_rad
-    record["velocity_rad_s"] = joints.velocity_rad_s
-    record["torque_nm"] = np.nan if joints.torque_nm is None else joints.torque_nm
-    imu = state.imu
-    record["rotation_base_to_world"] = np.nan if imu is None else imu.rotation_base_to_world.reshape(-1)
-    record["angular_velocity_base_rad_s"] = np.nan if imu is None else imu.angular_velocity_base_rad_s
-    tracked = state.tracked_base
-    record["base_position_world_m"] = np.nan if tracked is None else tracked.position_world_m
-    record["base_velocity_world_m_s"] = np.nan if tracked is None else tracked.velocity_world_m_s
-    record["voltage_v"] = np.nan if state.voltage_v is None else state.voltage_v
-    record["filter_mask"] = int(tick.reasons)
-    record["mode"] = int(tick.mode)

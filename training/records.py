@@ -12,6 +12,7 @@ import re
 import numpy as np
 
 from robot.errors import LogError
+from safety.tick_records import tick_fields
 
 # Little-endian plain CDR: representation identifier 0x0001, no options.
 CDR_HEADER = b"\x00\x01\x00\x00"
@@ -53,25 +54,9 @@ def step_dtype(observation: int, action: int) -> np.dtype[np.void]:
 
 
 def bus_dtype(joints: int) -> np.dtype[np.void]:
-    """Return the record of one bus tick: the state at its start, the target asked for and the emission sent. What a robot lacks is NaN."""
-    per_joint = ("target_rad", "emission_rad", "position_rad", "velocity_rad_s", "torque_nm")
-    return np.dtype(
-        [
-            ("sequence", "<u8"),
-            ("episode", "<u8"),
-            ("stamp_s", "<f8"),
-            ("period_s", "<f8"),
-            *((name, "<f8", (joints,)) for name in per_joint),
-            ("rotation_base_to_world", "<f8", (9,)),
-            ("angular_velocity_base_rad_s", "<f8", (3,)),
-            ("base_position_world_m", "<f8", (3,)),
-            ("base_velocity_world_m_s", "<f8", (3,)),
-            ("voltage_v", "<f8"),
-            ("collector", "<u4"),
-            ("filter_mask", "<u4"),
-            ("mode", "u1"),
-        ]
-    )
+    """Return the record of one bus tick: all of `safety.tick_records`, and its place in the log. What a robot lacks is NaN."""
+    eights, fours, ones = tick_fields(joints)
+    return np.dtype([("sequence", "<u8"), ("episode", "<u8"), *eights, ("collector", "<u4"), *fours, *ones])
 
 
 def ros2msg(dtype: np.dtype[np.void]) -> str:

@@ -11,10 +11,9 @@ import numpy as np
 from robot.errors import RobotError
 from robot.protocols import Clock, Operator
 from robot.types import Command, FloatArray, RobotState
-from safety.modes import Cause
 from safety.motion import BusTick
 from safety.resets.moves import Moves
-from safety.types import AppliedCommand, Mode
+from safety.types import AppliedCommand, Cause, Mode
 
 # How often a step is tried: ROBEL's D'Kitty gives up after as many resets.
 ATTEMPTS = 5
@@ -107,7 +106,7 @@ class ResetFailedError(RobotError):
 # Makes the steps of an episode from its generator.
 MakeSteps = Callable[[np.random.Generator], tuple[ResetStep, ...]]
 # Yields what it has sent in each bus tick, and goes on when the next one has begun.
-Routine = Generator[AppliedCommand, None, ResetReport]
+Routine = Generator[BusTick, None, ResetReport]
 
 
 def run_routine(steps: Sequence[ResetStep], robot: Driven, clock: Clock, operator: Operator | None = None) -> ResetReport:
@@ -147,7 +146,7 @@ def routine(steps: Sequence[ResetStep], robot: Driven, clock: Clock, operator: O
     return report
 
 
-def _tried(step: ResetStep, robot: Driven, clock: Clock, report: ResetReport) -> Generator[AppliedCommand, None, bool]:
+def _tried(step: ResetStep, robot: Driven, clock: Clock, report: ResetReport) -> Generator[BusTick, None, bool]:
     """Try a step as often as it may be; tell whether it is done."""
     for number in range(step.attempts):
         if step.done(robot.read()):
@@ -163,7 +162,7 @@ def _tried(step: ResetStep, robot: Driven, clock: Clock, report: ResetReport) ->
     return False
 
 
-def _drive(step: ResetStep, number: int, robot: Driven, clock: Clock, ticks: list[BusTick]) -> Generator[AppliedCommand, None, str]:
+def _drive(step: ResetStep, number: int, robot: Driven, clock: Clock, ticks: list[BusTick]) -> Generator[BusTick, None, str]:
     """Follow a motion to its end; return what stopped it, nothing if nothing did."""
     state = robot.read()
     moves = step.moves(number, state, state.joints.position_rad)
@@ -172,10 +171,10 @@ def _drive(step: ResetStep, number: int, robot: Driven, clock: Clock, ticks: lis
         while True:
             command = Command(target)
             applied = robot.write(command)
-            ticks.append(BusTick(clock.period_s, state, command, applied))
+            ticks.append(tick := BusTick(clock.period_s, state, command, applied))
             if applied.mode is not Mode.RESETTING:
                 return f"stopped by the guard, {applied.mode.name}"
-            yield applied
+            yield tick
             state = robot.read()
             target = moves.send(state)
     except StopIteration:

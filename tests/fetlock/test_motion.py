@@ -18,7 +18,7 @@ from fetlock.motion_process import MotionProcess
 from robot import Clock, Robot, RobotError, StaleError, command
 from robot.clock import TickStatistics, monotonic_s, sleep_s
 from safety import Mode, MotionClient, MotionClock, MotionLink, RemoteMotion
-from safety.motion_records import state_of
+from safety.tick_records import state_of
 from tests.robot_contract import RobotContract
 from tests.safety.served import CountingRobot, spin, unique
 

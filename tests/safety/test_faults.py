@@ -8,8 +8,8 @@ import pytest
 from robot import Command, JointState, RobotState, frozen_array
 from robot.errors import BusError, MotorError, PortLostError, StaleError
 from safety.faults import TICKS_KEPT, FaultBook, HeldError, cause_of
-from safety.modes import Cause, ModeState
-from safety.types import AppliedCommand, Mode, Reason
+from safety.modes import ModeState
+from safety.types import AppliedCommand, Cause, Mode, Reason
 
 
 def tick(book: FaultBook, number: int, command: Command | None) -> None:

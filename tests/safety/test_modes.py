@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from safety.modes import RULES, SETTLE_S, Ask, Cause, Clear, Inputs, ModeState, Stop, needs_person, next_mode, sentences, severest
-from safety.types import MOVING, STOPPED, Mode
+from safety.modes import RULES, SETTLE_S, Ask, Clear, Inputs, ModeState, Stop, needs_person, next_mode, sentences, severest
+from safety.types import MOVING, STOPPED, Cause, Mode
 
 single = st.sampled_from(sorted(RULES))
 some = st.sets(single, max_size=4).map(lambda causes: Cause(sum(causes)))

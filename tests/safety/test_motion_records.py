@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from robot import ImuState, JointState, RobotState, TrackedPose, frozen_array
 from robot.types import TrackedAngle
-from safety.motion_records import applied_of, bus_tick_of, fill_state, state_of, tick_dtype
+from safety.motion_records import tick_dtype
+from safety.tick_records import applied_of, bus_tick_of, fill_state, state_of
 from safety.types import Mode, Reason
 
 JOINTS = 3

@@ -21,7 +21,7 @@ from training.records import CDR_HEADER, ros2msg
 # A chunk is what a crash can cost before a flush; 64 KiB lost 60 ms in the measurement of docs/learning.md.
 _CHUNK_BYTES = 65_536
 # Version of the record: grows when a field changes its meaning.
-_FORMAT = "1"
+_FORMAT = "2"
 PART = ".part"
 RUN_METADATA = "fetlock"
 END_METADATA = "fetlock.end"
