@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from pydantic import JsonValue
 
 from fetlock import document
-from fetlock.machines import AnyRobotConfig, description_of
+from fetlock.machines import AnyRobotConfig, description_of, names_of_joints
 from robot.clock import monotonic_s
 from robot.description import NEWEST_FIRMWARE, RobotDescription
 from robot.dynamixel.tables import control_table
@@ -21,6 +21,7 @@ from robot.types import frozen_array
 from safety import BoardWatch, Capability, GuardConfig, GuardedRobot, StopBoard
 from safety.collisions import separation
 from safety.drive import Drive, Outside
+from safety.emission import Emitter
 from safety.fingers import Capsule, Fingers
 from sim import MinitaurConfig
 
@@ -123,12 +124,32 @@ def guarded(
         config,
         1.0 / bus_hz,
         now_s=now_s,
-        ramp_ticks=round(bus_hz / control_hz),
         drive=drive,
         capability=None if description is None else capability(description),
+        outside=outside,
+        **_mechanics(description, bus_hz, control_hz),
+    )
+
+
+def emitter_of(config: RunConfig) -> Emitter:
+    """Return what decides in the guard of a run, without a robot: to decide again what is recorded."""
+    mechanics = _mechanics(describe_servos(config.robot), config.bus_hz, config.control_hz)
+    return Emitter(names_of_joints(config.robot), config.guard, 1.0 / config.bus_hz, **mechanics)
+
+
+class _Mechanics(TypedDict):
+    """What the chain knows of a robot beside its limits."""
+
+    ramp_ticks: int
+    pulse_rad: float | None
+    fingers: Fingers | None
+
+
+def _mechanics(description: RobotDescription | None, bus_hz: float, control_hz: float) -> _Mechanics:
+    return _Mechanics(
+        ramp_ticks=round(bus_hz / control_hz),
         pulse_rad=None if description is None else POSITION_RAD,
         fingers=None if description is None else fingers_of(description),
-        outside=outside,
     )
 
 

@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from fetlock import document
 from fetlock.arguments import VerbParser
 from fetlock.artifacts import LoopFigures, finish_run
 from fetlock.build import contract_of, judged_config, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
+from fetlock.guarding import describe_servos
 from fetlock.progress import Gauge, Progress
 from fetlock.revision import revision
 from policy.layout import PolicyLayout
@@ -160,7 +162,15 @@ def _learn(shape: LinkShape, layout: PolicyLayout, config: RunConfig, contract: 
 
 
 def _metadata(folder: RunFolder, config: RunConfig) -> RunMetadata:
-    return RunMetadata(config_sha=folder.config_sha, robot=config.robot.kind, seed=config.seed, revision=revision())
+    described = describe_servos(config.robot)
+    return RunMetadata(
+        config_sha=folder.config_sha,
+        robot=config.robot.kind,
+        seed=config.seed,
+        revision=revision(),
+        config=config_yaml(config),
+        description="" if described is None else document.dump(described.model_dump(mode="json")),
+    )
 
 
 def _over(link: Link, config: RunConfig) -> bool:

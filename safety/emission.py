@@ -102,6 +102,10 @@ class Emitter:
         """Mean square of each motor's current, shape (n,), A^2; None where nothing was watched yet."""
         return self._monitor.heating_a2 if len(self._monitor.heating_a2) else None
 
+    def warm(self, heating_a2: FloatArray) -> None:
+        """Take motors for as warm as this: the mean square of their currents, shape (n,), A^2."""
+        self._monitor = self._monitor._replace(heating_a2=heating_a2)
+
     def watch_anew(self) -> None:
         """Forget what was seen: after a teleport every encoder has jumped. Heat stays."""
         self._monitor = MonitorMemory(heating_a2=self._monitor.heating_a2)

@@ -55,7 +55,7 @@ def record_run(folder: Path, episodes: int = 2, *, flags: tuple[str, ...] = (), 
     for episode in range(episodes):
         while collector.episode == episode:
             collector.collect(explore=broken_from is None or len(steps) < broken_from)
-        metadata = RunMetadata("0", config.robot.kind, seed)
+        metadata = RunMetadata("0", config.robot.kind, seed, config=config_yaml(config))
         writer = EpisodeWriter(folder / "rollouts", 0, episode, step_dtype(36, 8), bus_dtype(8), metadata)
         writer.write(np.concatenate(bus[written[0] :]), np.concatenate(steps[written[1] :]))
         writer.finish(complete=True)

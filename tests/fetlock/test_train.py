@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from fetlock.__main__ import main
 from robot.clock import monotonic_s, sleep_s
 from training.checkpoint import load_checkpoint
 from training.evaluation import read_evaluations
@@ -124,6 +125,7 @@ def test_a_run_leaves_everything_that_it_promises(trained):
     assert (records["policy_version"][:100] == 0).all()
     assert records["policy_version"][-1] > 0
     assert not list((run / "rollouts").glob("*.part"))
+    assert main(["replay", str(run), "--compare", "guard"]) == 0
 
 
 def test_killed_processes_come_back_and_the_run_ends_as_well_as_without(tmp_path):

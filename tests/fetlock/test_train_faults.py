@@ -93,6 +93,8 @@ def require_gapless(run: Path) -> np.ndarray:
         np.testing.assert_array_equal(own["step"], np.arange(len(own)))
         trained = own[own["mode"] == Mode.ACTIVE]
         assert (np.diff(trained["stamp_s"]) < 0.5).all()
+    # Whatever befell the robot, what was sent is what the chain decides of what was logged.
+    assert main(["replay", str(run), "--compare", "guard"]) == 0
     return records
 
 

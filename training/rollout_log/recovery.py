@@ -97,6 +97,8 @@ def _run_metadata(entries: dict[str, str]) -> RunMetadata:
         entries.get("robot", unknown),
         int(seed) if seed.isdecimal() else -1,
         entries.get("revision", unknown),
+        entries.get("config", ""),
+        entries.get("description", ""),
     )
 
 

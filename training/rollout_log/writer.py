@@ -29,12 +29,23 @@ END_METADATA = "fetlock.end"
 
 @dataclass(frozen=True)
 class RunMetadata:
-    """What every log says of its run."""
+    """What every log says of its run.
+
+    Attributes:
+        config_sha: Of its configuration.
+        robot: Kind.
+        seed: Of the run.
+        revision: Commit of the code.
+        config: The configuration itself, YAML: a log that was copied away still says how it was made.
+        description: The robot's, YAML; empty where it is not made of described servos.
+    """
 
     config_sha: str
     robot: str
     seed: int
     revision: str = "unknown"
+    config: str = ""
+    description: str = ""
 
 
 class _Sink:
@@ -178,6 +189,8 @@ def _entries(metadata: RunMetadata, collector: int, episode: int) -> dict[str, s
         "robot": metadata.robot,
         "seed": str(metadata.seed),
         "revision": metadata.revision,
+        "config": metadata.config,
+        "description": metadata.description,
         "collector": str(collector),
         "episode": str(episode),
     }

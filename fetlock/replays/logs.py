@@ -1,0 +1,65 @@
+"""Which logs a word on the command line means, and the configuration that they were made with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fetlock.evaluate import default_config_of
+from robot.errors import UsageError
+from training.rollout_log import RolloutLog, log_files, read_log
+
+
+def find_log(path: Path, collector: int, episode: int | None) -> Path:
+    """Return a log itself, or that of an episode of a run folder; without a number, that of its last complete episode.
+
+    Raises:
+        UsageError: If there is none; with those that there are.
+    """
+    if path.is_file():
+        return path
+    files = [file for file in logs_of(path) if file.name.startswith(f"c{collector}-e")]
+    if episode is not None:
+        found = [file for file in files if file.name.startswith(f"c{collector}-e{episode:06d}.")]
+        if not found:
+            raise UsageError(f"{path} has no episode {episode} of collector {collector}: {_offer(files)}")
+        return found[0]
+    whole = next((file for file in reversed(files) if file.suffix == ".mcap" and read_log(file).complete), None)
+    if whole is None:
+        raise UsageError(f"{path} has no complete episode of collector {collector}: {_offer(files)}")
+    return whole
+
+
+def logs_of(path: Path) -> list[Path]:
+    """Return a log itself, or all logs of a run folder, by collector and episode.
+
+    Raises:
+        UsageError: If it is neither.
+    """
+    if path.is_file():
+        return [path]
+    rollouts = path / "rollouts"
+    if not rollouts.is_dir():
+        raise UsageError(
+            f"{path} is neither a log nor a run (no rollouts/ in it): give an .mcap file or a folder that `fetlock train` made"
+        )
+    return log_files(rollouts)
+
+
+@contextmanager
+def config_of(path: Path, log: RolloutLog) -> Iterator[Path]:
+    """Yield a file with the configuration of a log: its own, or, where it says none, that of the run in whose folder it lies."""
+    text = log.metadata.get("config")
+    if not text:
+        yield default_config_of(path)
+        return
+    with TemporaryDirectory(prefix="fetlock-replay-") as folder:
+        file = Path(folder) / f"config of {path.name}.yaml"
+        file.write_text(text)
+        yield file
+
+
+def _offer(files: list[Path]) -> str:
+    return f"its logs are {files[0].name} to {files[-1].name}" if files else "it has no log of that collector"
