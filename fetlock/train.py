@@ -17,6 +17,7 @@ from fetlock.artifacts import LoopFigures, finish_run
 from fetlock.build import contract_of, judged_config, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
 from fetlock.guarding import describe_servos
+from fetlock.machines import names_of_joints
 from fetlock.progress import Gauge, Progress
 from fetlock.revision import revision
 from policy.layout import PolicyLayout
@@ -170,6 +171,7 @@ def _metadata(folder: RunFolder, config: RunConfig) -> RunMetadata:
         revision=revision(),
         config=config_yaml(config),
         description="" if described is None else document.dump(described.model_dump(mode="json")),
+        joint_names=names_of_joints(config.robot),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mcap.opcode import Opcode
 from mcap.reader import make_reader
 
 from robot import LogError
@@ -184,11 +185,20 @@ def test_a_log_cut_at_any_byte_is_read_up_to_the_cut(tmp_path):
     assert previous >= 36
 
 
+def chunk_headers(content: bytes) -> Iterator[int]:
+    """Yield the places of kind, length, times, size and checksum of all chunks (MCAP specification, section Records)."""
+    at = 8
+    while at < len(content) - 8:
+        if content[at] == Opcode.CHUNK:
+            yield from range(at, at + 1 + 8 + 28)
+        at += 9 + int.from_bytes(content[at + 1 : at + 9], "little")
+
+
 def test_a_flipped_byte_never_yields_wrong_records(tmp_path):
     path = write_log(tmp_path)
     whole, content = read_log(path).steps, path.read_bytes()
     rng = np.random.default_rng(0)
-    for at in rng.integers(0, len(content), 150):
+    for at in (*rng.integers(0, len(content), 150), *(place for place in chunk_headers(content) for _ in range(2))):
         damaged = bytearray(content)
         damaged[at] ^= 1 << int(rng.integers(8))
         path.write_bytes(bytes(damaged))

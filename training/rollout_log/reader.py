@@ -20,7 +20,7 @@ from training.records import CDR_HEADER, dtype_of
 from training.rollout_log.writer import END_METADATA, PART, RUN_METADATA
 
 # What a reader meets at the end of a file whose writer was killed, or at a damaged byte.
-_DAMAGE = (McapError, struct.error, zstandard.ZstdError, RuntimeError, ValueError, KeyError, EOFError, MemoryError)
+_DAMAGE = (McapError, struct.error, zstandard.ZstdError, RuntimeError, ValueError, KeyError, EOFError, MemoryError, OverflowError)
 
 _NAME = re.compile(rf"^c([0-9]+)-e([0-9]+)(?:-([0-9]+))?\.mcap(?:{re.escape(PART)})?$")
 
@@ -52,29 +52,14 @@ def read_log(path: Path) -> RolloutLog:
     Raises:
         LogError: If it cannot be opened, or is no MCAP file of ours.
     """
-    payloads: dict[str, list[bytes]] = {"/step": [], "/bus": []}
-    dtypes: dict[str, np.dtype[np.void]] = {}
-    metadata: dict[str, str] = {}
-    complete = intact = started = False
-    topics: dict[int, str] = {}
-    schemas: dict[int, Schema] = {}
+    found = _Found()
+    started = intact = False
     try:
         with path.open("rb") as file:
             try:
                 for record in _records(StreamReader(file, validate_crcs=True)):
                     started = started or isinstance(record, Header)
-                    if isinstance(record, Message):
-                        payloads[topics[record.channel_id]].append(record.data)
-                    elif isinstance(record, Schema):
-                        # The first counts: the copies behind the data section have no checksum of their own.
-                        schemas.setdefault(record.id, record)
-                    elif isinstance(record, Channel) and record.topic in payloads and record.id not in topics:
-                        topics[record.id] = record.topic
-                        dtypes[record.topic] = dtype_of(schemas[record.schema_id].data.decode())
-                    elif isinstance(record, Metadata) and record.name == RUN_METADATA:
-                        metadata = dict(record.metadata)
-                    elif isinstance(record, Metadata) and record.name == END_METADATA:
-                        complete = record.metadata.get("complete") == "true"
+                    found.take(record)
                 intact = True
             except _DAMAGE:
                 intact = False
@@ -82,8 +67,52 @@ def read_log(path: Path) -> RolloutLog:
         raise LogError(f"{path}: the log cannot be read ({error.strerror})") from error
     if not started:
         raise LogError(f"{path} is no rollout log: an MCAP file of `fetlock train` was expected, under rollouts/ in a run's folder")
-    steps, bus = (_stacked(payloads[topic], dtypes.get(topic)) for topic in ("/step", "/bus"))
-    return RolloutLog(steps, bus, metadata, complete, intact)
+    (steps, steps_whole), (bus, bus_whole) = found.stacked("/step"), found.stacked("/bus")
+    return RolloutLog(steps, bus, found.metadata, found.complete, intact and steps_whole and bus_whole)
+
+
+class _Found:
+    """What the records of a file say, as far as it is ours."""
+
+    def __init__(self) -> None:
+        self.metadata: dict[str, str] = {}
+        self.complete = False
+        self._payloads: dict[str, list[bytes]] = {"/step": [], "/bus": []}
+        self._dtypes: dict[str, np.dtype[np.void]] = {}
+        self._topics: dict[int, str] = {}
+        self._schemas: dict[int, Schema] = {}
+
+    def take(self, record: McapRecord) -> None:
+        """Look at the next record; raises one of `_DAMAGE` if it cannot be."""
+        if isinstance(record, Message):
+            # The other channels say the same again, for viewers.
+            if (topic := self._topics[record.channel_id]) in self._payloads:
+                self._payloads[topic].append(record.data)
+        elif isinstance(record, Schema):
+            # The first counts: the copies behind the data section have no checksum of their own.
+            self._schemas.setdefault(record.id, record)
+        elif isinstance(record, Channel) and record.id not in self._topics:
+            self._topics[record.id] = record.topic
+            if record.topic in self._payloads:
+                self._dtypes[record.topic] = dtype_of(self._schemas[record.schema_id].data.decode())
+        elif isinstance(record, Metadata) and record.name == RUN_METADATA:
+            self.metadata = dict(record.metadata)
+        elif isinstance(record, Metadata) and record.name == END_METADATA:
+            self.complete = record.metadata.get("complete") == "true"
+
+    def stacked(self, topic: str) -> tuple[Records, bool]:
+        """Return the records of a channel up to the first that is missing, and whether none is."""
+        dtype = self._dtypes.get(topic)
+        if dtype is None:
+            return np.zeros(0, [("sequence", "<u8"), ("stamp_s", "<f8"), ("collector", "<u4")]), True
+        size = len(CDR_HEADER) + dtype.itemsize
+        whole = [payload[len(CDR_HEADER) :] for payload in self._payloads[topic] if len(payload) == size and payload.startswith(CDR_HEADER)]
+        records = np.frombuffer(b"".join(whole), dtype)
+        if "sequence" not in (dtype.names or ()):
+            raise LogError(f"the channel {topic} has records without a number: another program made this file")
+        # A chunk whose kind cannot be read any more is passed over in silence.
+        gaps = np.flatnonzero(np.diff(records["sequence"].astype(np.int64)) != 1)
+        return (records[: int(gaps[0]) + 1], False) if len(gaps) else (records, True)
 
 
 def log_files(folder: Path) -> list[Path]:
@@ -148,14 +177,6 @@ def _require_contiguous(steps: Records, files: list[Path]) -> None:
 
 def _records(reader: StreamReader) -> Iterator[McapRecord]:
     yield from reader.records
-
-
-def _stacked(payloads: list[bytes], dtype: np.dtype[np.void] | None) -> Records:
-    if dtype is None:
-        return np.zeros(0, [("sequence", "<u8"), ("stamp_s", "<f8"), ("collector", "<u4")])
-    size = len(CDR_HEADER) + dtype.itemsize
-    whole = [payload[len(CDR_HEADER) :] for payload in payloads if len(payload) == size and payload.startswith(CDR_HEADER)]
-    return np.frombuffer(b"".join(whole), dtype)
 
 
 def place_of(path: Path) -> tuple[int, int]:

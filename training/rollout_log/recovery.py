@@ -99,6 +99,7 @@ def _run_metadata(entries: dict[str, str]) -> RunMetadata:
         entries.get("revision", unknown),
         entries.get("config", ""),
         entries.get("description", ""),
+        tuple(entries.get("joint_names", "").split()),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from robot.errors import LogError
 from robot.files import sync_folder
 from training.records import CDR_HEADER, ros2msg
+from training.rollout_log.standard import IMU, IMU_DEFINITION, JOINT_STATE, JOINT_STATE_DEFINITION, Imus, JointStates, with_imu
 
 # A chunk is what a crash can cost before a flush; 64 KiB lost 60 ms in the measurement of docs/learning.md.
 _CHUNK_BYTES = 65_536
@@ -38,6 +40,7 @@ class RunMetadata:
         revision: Commit of the code.
         config: The configuration itself, YAML: a log that was copied away still says how it was made.
         description: The robot's, YAML; empty where it is not made of described servos.
+        joint_names: In the order of all arrays; without them there are no standard messages.
     """
 
     config_sha: str
@@ -46,6 +49,7 @@ class RunMetadata:
     revision: str = "unknown"
     config: str = ""
     description: str = ""
+    joint_names: tuple[str, ...] = ()
 
 
 class _Sink:
@@ -116,6 +120,7 @@ class EpisodeWriter:
         self._writer = foxglove.open_mcap(self._sink, context=context, writer_options=options)  # type: ignore[arg-type]
         self._writer.write_metadata(RUN_METADATA, _entries(metadata, collector, episode))
         self._bus = Channel("/bus", schema=_schema("fetlock/msg/BusTick", bus), message_encoding="cdr", context=context)
+        self._standard = _Standard(context, metadata.joint_names) if metadata.joint_names else None
         self._step = Channel("/step", schema=_schema("fetlock/msg/Step", step), message_encoding="cdr", context=context)
         self._written = self._safe_records = self._safe_bytes = 0
         self.flush()
@@ -123,9 +128,10 @@ class EpisodeWriter:
     def write(self, bus: NDArray[np.void], steps: NDArray[np.void]) -> None:
         """Append records; they are safe only after `flush`."""
         for channel, records in ((self._bus, bus), (self._step, steps)):
-            for record, stamp_s in zip(records, records["stamp_s"].tolist(), strict=True):
-                channel.log(CDR_HEADER + record.tobytes(), log_time=max(0, round(stamp_s * 1e9)))
+            _log_all(channel, records, [CDR_HEADER + record.tobytes() for record in records])
             self._written += len(records)
+        if self._standard is not None and len(bus):
+            self._standard.write(bus)
 
     def flush(self) -> None:
         """Hand everything written so far to the kernel.
@@ -178,8 +184,34 @@ class EpisodeWriter:
         self._safe_bytes = size
 
 
+class _Standard:
+    """The channels that every viewer knows."""
+
+    def __init__(self, context: Context, joint_names: Sequence[str]) -> None:
+        self._joints, self._imus = JointStates(joint_names), Imus()
+        self._joint_states = Channel(
+            "/joint_states", schema=_ros_schema(JOINT_STATE, JOINT_STATE_DEFINITION), message_encoding="cdr", context=context
+        )
+        self._imu = Channel("/imu", schema=_ros_schema(IMU, IMU_DEFINITION), message_encoding="cdr", context=context)
+
+    def write(self, bus: NDArray[np.void]) -> None:
+        """Say bus records in standard messages."""
+        _log_all(self._joint_states, bus, self._joints.encode(bus))
+        seen = bus[with_imu(bus)]
+        _log_all(self._imu, seen, self._imus.encode(seen))
+
+
+def _log_all(channel: Channel, records: NDArray[np.void], payloads: Sequence[bytes]) -> None:
+    for payload, stamp_s in zip(payloads, records["stamp_s"].tolist(), strict=True):
+        channel.log(payload, log_time=max(0, round(stamp_s * 1e9)))
+
+
+def _ros_schema(name: str, definition: str) -> Schema:
+    return Schema(name=name, encoding="ros2msg", data=definition.encode())
+
+
 def _schema(name: str, dtype: np.dtype[np.void]) -> Schema:
-    return Schema(name=name, encoding="ros2msg", data=ros2msg(dtype).encode())
+    return _ros_schema(name, ros2msg(dtype))
 
 
 def _entries(metadata: RunMetadata, collector: int, episode: int) -> dict[str, str]:
@@ -191,6 +223,7 @@ def _entries(metadata: RunMetadata, collector: int, episode: int) -> dict[str, s
         "revision": metadata.revision,
         "config": metadata.config,
         "description": metadata.description,
+        "joint_names": " ".join(metadata.joint_names),
         "collector": str(collector),
         "episode": str(episode),
     }
