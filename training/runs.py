@@ -43,7 +43,7 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             _require_space(path)
-            lock = _locked(path)
+            lock = lock_run(path)
             temporary = path / f".{_CONFIG}.tmp"
             temporary.write_text(config_text)
             temporary.replace(path / _CONFIG)
@@ -68,7 +68,7 @@ class RunFolder:
             )
         try:
             _require_space(path)
-            lock = _locked(path)
+            lock = lock_run(path)
         except OSError as error:
             raise FetlockError(f"{path}: the run cannot be written ({error.strerror}): fix its permissions") from error
         return cls(path, config_text, lock)
@@ -80,7 +80,12 @@ class RunFolder:
         self._lock.close()
 
 
-def _locked(path: Path) -> IO[str]:
+def lock_run(path: Path) -> IO[str]:
+    """Keep every other process from writing into a run's folder, until what is returned is closed; a context manager.
+
+    Raises:
+        FetlockError: If another process has it, or the folder cannot be written.
+    """
     lock = (path / ".lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,18 +1,21 @@
 """The rollout log: MCAP files with every policy tick and every bus tick, the truth that everything else derives from."""
 
 from training.rollout_log.logger import Logger
-from training.rollout_log.reader import Records, RolloutLog, log_files, read_log, read_run
-from training.rollout_log.recovery import StreamPosition, recover, set_aside, stream_positions
-from training.rollout_log.writer import EpisodeWriter, RunMetadata
+from training.rollout_log.reader import Records, RolloutLog, log_files, place_of, read_log, read_run
+from training.rollout_log.recovery import StreamPosition, copy_log, recover, set_aside, stream_positions
+from training.rollout_log.writer import PART, EpisodeWriter, RunMetadata
 
 __all__ = [
+    "PART",
     "EpisodeWriter",
     "Logger",
     "Records",
     "RolloutLog",
     "RunMetadata",
     "StreamPosition",
+    "copy_log",
     "log_files",
+    "place_of",
     "read_log",
     "read_run",
     "recover",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from robot.errors import LogError
 from robot.files import sync_folder
@@ -54,6 +56,31 @@ def recover(folder: Path) -> list[Path]:
         part.unlink()
         made.append(finished)
     return made
+
+
+def copy_log(path: Path, bus: Records, steps: Records, metadata: dict[str, str], *, complete: bool) -> None:
+    """Write records of a log into a new file of any name.
+
+    Args:
+        path: The file; must not exist.
+        bus: Bus records.
+        steps: Step records.
+        metadata: Of the log that they are from.
+        complete: The episode ended by itself.
+
+    Raises:
+        LogError: If it cannot be written.
+    """
+    collector, episode = (int(number) if (number := metadata.get(name, "")).isdecimal() else 0 for name in ("collector", "episode"))
+    try:
+        with TemporaryDirectory(dir=path.parent, prefix=".fetlock-") as folder:
+            writer = EpisodeWriter(Path(folder), collector, episode, steps.dtype, bus.dtype, _run_metadata(metadata))
+            writer.write(bus, steps)
+            writer.finish(complete=complete)
+            # Unlike a rename it replaces nothing.
+            os.link(next(Path(folder).glob("*.mcap")), path)
+    except OSError as error:
+        raise LogError(f"{path}: the log cannot be written ({error.strerror}): choose another name") from error
 
 
 def stream_positions(folder: Path, collectors: int) -> list[StreamPosition]:

@@ -1,0 +1,1 @@
+"""`fetlock log`: looks at recorded rollouts, checks and mends them."""
