@@ -1,7 +1,7 @@
 """Runs the safety chain again over recorded bus ticks: every emission must come out as it was sent, bit for bit.
 
 The modes are taken as recorded: what stopped a robot from outside is in no state. Everything else is found again: filters, derating,
-the memory of monitors, fingers that are kept apart.
+heat, fingers that are kept apart; and nothing may be a cause to stop now that was none then.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from robot.types import FloatArray
 from safety.emission import Emitter
 from safety.motion import BusTick
-from safety.types import AppliedCommand, Mode, Note, Reason
+from safety.types import AppliedCommand, Cause, Mode, Note, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Difference:
         found_rad: What the chain sends now, shape (n,).
         recorded: Stages that changed the command then.
         found: And now.
+        warmer: The motors' heat came out otherwise.
+        unseen: Causes to stop that were not in force then.
     """
 
     stamp_s: float
@@ -33,6 +35,8 @@ class Difference:
     found_rad: FloatArray
     recorded: Reason
     found: Reason
+    warmer: bool
+    unseen: Cause
 
     @property
     def largest_rad(self) -> float:
@@ -72,19 +76,22 @@ class Rerun:
             self.skipped += 1
             return None
         command = None if Note.IDLE in notes else tick.target
-        emitter.watch(tick.state, applied.mode, command)
-        if not self._knows_heat and applied.heating_a2 is not None:
+        unseen = emitter.watch(tick.state, applied.mode, command) & ~applied.causes
+        heating_a2, found_a2 = applied.heating_a2, emitter.heating_a2
+        warmer = self._knows_heat and heating_a2 is not None and found_a2 is not None and heating_a2.tobytes() != found_a2.tobytes()
+        if not self._knows_heat and heating_a2 is not None:
             # How warm the motors were before the recording is not in it; from here on it is found again.
-            emitter.warm(applied.heating_a2)
+            emitter.warm(heating_a2)
             self._knows_heat = True
         emission = emitter.emit(tick.state, applied.mode, command)
         emitter.keep(emission)
         self.repeated += 1
-        same = emission.target_rad.tobytes() == applied.position_rad.tobytes() and emission.reasons == _own(applied)
-        return (
-            None
-            if same
-            else Difference(tick.state.joints.stamp_s, applied.position_rad, emission.target_rad, applied.reasons, emission.reasons)
+        sent = emission.target_rad.tobytes() == applied.position_rad.tobytes() and emission.reasons == _own(applied)
+        same = sent and not warmer and not unseen
+        if same:
+            return None
+        return Difference(
+            tick.state.joints.stamp_s, applied.position_rad, emission.target_rad, applied.reasons, emission.reasons, warmer, unseen
         )
 
 

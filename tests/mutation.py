@@ -50,11 +50,13 @@ TABLE: dict[str, tuple[str, ...]] = {
     "safety/modes.py": ("test_data", "test_modes"),
     "safety/monitor.py": ("test_monitor", "test_data"),
     "safety/motion.py": ("test_machine", "test_data", "test_guard"),
-    "safety/motion_records.py": ("test_motion_records", "test_data"),
+    "safety/motion_records.py": ("test_data",),
+    "safety/rerun.py": ("test_rerun", "test_data"),
     "safety/rejections.py": ("test_rejections", "test_data"),
     "safety/served_routine.py": ("test_served_routine", "test_data"),
     "safety/station.py": ("test_station",),
     "safety/stop_records.py": ("test_stop_records", "test_data", "test_estop", "test_endpoint"),
+    "safety/tick_records.py": ("test_tick_records", "test_data", "test_rerun"),
     "safety/types.py": ("test_data", "test_guard"),
 }
 # Not in the table: the motion process and its client. Most of what they do is to wait for each other.

@@ -12,6 +12,7 @@ from fetlock.config import RunConfig
 from fetlock.guarding import emitter_of
 from fetlock.machines import names_of_joints
 from robot.errors import LogError, UsageError
+from safety.modes import sentences
 from safety.rerun import Difference, Rerun
 from safety.tick_records import bus_tick_of
 from safety.types import Reason
@@ -86,9 +87,11 @@ def sentence(comparison: ChainComparison) -> str:
 
 def _told(found: Difference) -> str:
     joint = int(np.abs(found.recorded_rad - found.found_rad).argmax())
-    sent = f"joint {joint} was sent {float(found.recorded_rad[joint])!r} rad, now {float(found.found_rad[joint])!r}"
-    reasons = "" if found.recorded == found.found else f"; because of {_names(found.recorded)}, now {_names(found.found)}"
-    return sent + reasons
+    told = [f"joint {joint} was sent {float(found.recorded_rad[joint])!r} rad, now {float(found.found_rad[joint])!r}"]
+    told += [f"because of {_names(found.recorded)}, now {_names(found.found)}"] if found.recorded != found.found else []
+    told += ["motors were not as warm"] if found.warmer else []
+    told += [f"now it would stop because {sentences(found.unseen)}"] if found.unseen else []
+    return "; ".join(told)
 
 
 def _names(reasons: Reason) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -14,7 +15,7 @@ from safety.modes import Ask, Inputs, ModeState, Stop
 from safety.motion_records import ABOUT, STATUS, Outcome, Request, command_dtype, tick_dtype
 from safety.stop_records import StopLevel
 from safety.tick_records import Has
-from safety.types import INTERVENTIONS, MOVING, STOPPED, AppliedCommand, Cause, Mode, Reason
+from safety.types import INTERVENTIONS, MOVING, STOPPED, AppliedCommand, Cause, Mode, Note, Reason
 
 MODULES = [importlib.import_module(f"safety.{path.stem}") for path in sorted(Path(arming.__file__).parent.glob("[a-z]*.py"))]
 DATA = sorted({c for m in MODULES for c in vars(m).values() if dataclasses.is_dataclass(c) and c.__module__ == m.__name__}, key=str)
@@ -101,6 +102,10 @@ def test_stops_are_ordered_by_severity():
     assert [int(stop) for stop in ascending] == list(range(5))
 
 
+def test_notes_keep_their_bits():
+    assert bits(Note) == {name: bit for bit, name in enumerate(("BEGUN", "BEGUN_WIDE", "WATCHED_ANEW", "IDLE", "SKIPPED"))}
+
+
 def test_every_request_is_a_bit_of_its_own():
     assert bits(Ask) == {
         name: bit for bit, name in enumerate(("ARM", "DISARM", "DRIVE", "RESET", "TELEOPERATE", "RELEASE", "CLEAR", "REST"))
@@ -120,7 +125,8 @@ def test_every_mode_moves_or_is_stopped_or_waits():
 def test_what_a_record_does_not_say_is_the_harmless_case():
     assert ModeState() == ModeState(Mode.BOOT, Cause.NONE, 0.0)
     assert Inputs(torque=True) == Inputs(True, ready=False, raised=Cause.NONE, asks=Ask.NONE, settled=False)
-    assert AppliedCommand.__dataclass_fields__["mode"].default is Mode.ACTIVE
+    told = AppliedCommand(np.zeros(3), Reason.NONE)
+    assert (told.mode, told.causes, told.notes, told.heating_a2) == (Mode.ACTIVE, Cause.NONE, Note.NONE, None)
 
 
 def test_records_have_the_size_that_every_version_of_them_has():

@@ -16,7 +16,7 @@ from safety.tick_records import bus_tick_of, fill_tick, tick_fields
 from safety.types import AppliedCommand, Note
 from tests.fakes import InstantClock, InstantRobot
 from tests.safety.claw import FINGERS, HIGHEST, LOWEST, MARGIN_M, poses
-from tests.safety.test_guard import SensedRobot
+from tests.safety.test_guard import SensedRobot, Torque
 
 H = 0.01
 DTYPE = {joints: np.dtype([field for fields in tick_fields(joints) for field in fields]) for joints in (3, 9)}
@@ -50,10 +50,10 @@ acts = st.one_of(
 class Session:
     """A guard, and what a log would hold of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, drive: Torque | None = None) -> None:
         self.robot = SensedRobot()
         self.clock = InstantClock(self.robot, H)
-        self.guard = GuardedRobot(self.robot, CONFIG, H, now_s=self.clock.now_s, ramp_ticks=RAMP, pulse_rad=0.0015)
+        self.guard = GuardedRobot(self.robot, CONFIG, H, now_s=self.clock.now_s, ramp_ticks=RAMP, pulse_rad=0.0015, drive=drive)
         self.rows: list[np.void] = []
 
     def do(self, kind: str, what: object) -> None:
@@ -156,6 +156,59 @@ def test_the_heat_of_before_is_taken_from_the_record_and_found_again_from_there(
         session.do("write", (0.5, 0.5, 0.5))
     assert any(Reason.DERATED in Reason(int(row["filter_mask"])) for row in session.rows[first:])
     assert rerun(session.rows[first:])[1] == []
+
+
+def test_a_log_may_begin_with_warm_motors_that_were_only_armed():
+    session = Session(Torque())
+    session.guard.arm()
+    session.guard.engage()
+    session.do("current", 3.0)
+    for _ in range(30):
+        session.do("write", (0.0, 0.0, 0.0))
+    session.guard.cut()
+    session.guard.arm()
+    first = len(session.rows)
+    for _ in range(5):
+        session.do("idle", None)
+    assert Note(int(session.rows[first]["notes"])) == Note.BEGUN_WIDE | Note.IDLE
+    chain, differences = rerun(session.rows[first:])
+    assert (chain.repeated, differences) == (5, [])
+
+
+def test_forged_heat_is_seen_once_the_heat_is_known():
+    session = Session()
+    session.guard.engage()
+    session.do("current", 1.0)
+    for _ in range(9):
+        session.do("write", (0.0, 0.0, 0.0))
+    session.do("engage", Mode.ACTIVE)
+    session.do("write", (0.0, 0.0, 0.0))
+    # At a beginning it is taken as recorded, and so it is one that never happened; from then on it is found.
+    for forged, seen in ((0, [1, 2, 3, 4, 5, 6, 7, 8]), (4, [4]), (9, [])):
+        rows = [row.copy() for row in session.rows]
+        rows[forged]["heating_a2"][0] += 0.5
+        differences = rerun(rows)[1]
+        assert [difference.stamp_s for difference in differences] == [rows[place]["stamp_s"] for place in seen]
+        assert all(difference.warmer and difference.largest_rad == 0.0 for difference in differences)
+
+
+def test_a_robot_that_was_put_elsewhere_has_not_jumped_and_one_that_moved_so_has():
+    session = Session()
+    wide = GuardConfig(**(CONFIG.model_dump() | {"position_min_rad": -1.5, "rest_rad": None}))
+    for noted in (True, False):
+        session.rows.clear()
+        session.robot._position = session.robot._target = frozen_array([-1.0, 0.0, 0.0])
+        session.guard.engage()
+        session.do("write", (-1.0, 0.0, 0.0))
+        session.robot._position = session.robot._target = frozen_array([1.0, 0.0, 0.0])
+        session.guard.engage()
+        session.do("write", (1.0, 0.0, 0.0))
+        rows = [row.copy() for row in session.rows]
+        rows[0]["position_rad"][0] -= 1.3
+        if not noted:
+            rows[1]["notes"] ^= int(Note.WATCHED_ANEW)
+        differences = rerun(rows, wide)[1]
+        assert (Cause.JUMPED in [difference.unseen for difference in differences[1:]]) is not noted
 
 
 def test_what_the_motion_process_adds_to_an_old_command_is_not_the_chains():
