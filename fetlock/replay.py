@@ -1,15 +1,16 @@
-"""`fetlock replay`: plays a recorded episode back, or decides its commands again."""
+"""`fetlock replay`: plays a recorded episode back, decides its commands again, or asks a policy again."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from fetlock.arguments import VerbParser
-from fetlock.config import load_config
-from fetlock.replays import chain, simulation
+from fetlock.config import RunConfig, load_config
+from fetlock.replays import acting, chain, simulation
 from fetlock.replays.logs import config_of, find_log, logs_of
 from robot.errors import UsageError
 from training.rollout_log import read_log
@@ -21,30 +22,50 @@ def run(argv: list[str]) -> int:
     parser.add_argument("log", type=Path, metavar="LOG_OR_RUN", help="an .mcap file, or a run folder; before any flag")
     parser.add_argument(
         "--compare",
-        choices=("sim", "guard"),
+        choices=("sim", "guard", "policy"),
         default="sim",
         help="sim: play its commands in simulation, and compare where the joints were; "
-        "guard: run the safety chain again over all episodes, and compare what was sent, bit for bit (sim)",
+        "guard: run the safety chain again over all episodes, and compare what was sent, bit for bit; "
+        "policy: ask a policy again at every observation, and compare the actions (sim)",
     )
-    parser.add_argument("--episode", type=int, help="episode of a run folder; by default its last complete one, for the guard all")
+    parser.add_argument("--policy", type=Path, help="to be asked: a run folder, or the folder of a policy; by default the run's own")
+    parser.add_argument("--episode", type=int, help="episode of a run folder; by default its last complete one, for guard and policy all")
     parser.add_argument("--collector", type=int, default=0, help="collector of the episode (0)")
     parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="film it, in simulation")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options, rest = parser.read_before_config(argv)
-    if options.compare == "guard":
-        if options.video is not None:
-            raise UsageError("--video films a simulation: leave it out, or give --compare sim")
-        paths = logs_of(options.log) if options.episode is None else [find_log(options.log, options.collector, options.episode)]
-        if not paths:
-            raise UsageError(f"{options.log} has no log yet: train or run with it first")
-    else:
-        paths = [find_log(options.log, options.collector, options.episode)]
+    paths = _paths(options)
     with config_of(paths[-1], read_log(paths[-1])) as default:
         config = load_config(rest, prog=parser.prog, others=parser.flags, default=default)
+    result, words, exact = _compared(options, paths, config)
+    sys.stdout.write(json.dumps(result) + "\n" if options.json else words)
+    return 0 if exact else 1
+
+
+def _paths(options: argparse.Namespace) -> list[Path]:
+    """Return the logs that are meant, and refuse what does not belong together."""
+    if options.policy is not None and options.compare != "policy":
+        raise UsageError("--policy is asked for by --compare policy: give it too, or leave --policy out")
+    if options.compare == "sim":
+        return [find_log(options.log, options.collector, options.episode)]
+    if options.video is not None:
+        raise UsageError("--video films a simulation: leave it out, or give --compare sim")
+    if options.episode is not None:
+        return [find_log(options.log, options.collector, options.episode)]
+    if not (paths := logs_of(options.log)):
+        raise UsageError(f"{options.log} has no log yet: train or run with it first")
+    return paths
+
+
+def _compared(options: argparse.Namespace, paths: list[Path], config: RunConfig) -> tuple[dict[str, object], str, bool]:
+    """Return what was found, in words, and whether it may be called a success."""
     if options.compare == "guard":
         decided = chain.compare_chain(paths, config)
-        sys.stdout.write(json.dumps(asdict(decided)) + "\n" if options.json else chain.sentence(decided))
-        return 0 if decided.exact else 1
+        return asdict(decided), chain.sentence(decided), decided.exact
+    if options.compare == "policy":
+        if options.policy is None and not options.log.is_dir():
+            raise UsageError("which policy? give --policy RUN_FOLDER")
+        asked = acting.compare_actions(paths, options.policy or options.log, config)
+        return asdict(asked), acting.sentence(asked), True
     played = simulation.replay(paths[0], config, video=options.video)
-    sys.stdout.write(json.dumps(asdict(played)) + "\n" if options.json else simulation.sentence(played))
-    return 0
+    return asdict(played), simulation.sentence(played), True

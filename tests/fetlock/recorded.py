@@ -41,20 +41,41 @@ class NotANumber(NumpyActor):
         return np.full(8, np.nan, np.float32)
 
 
-def record_run(folder: Path, episodes: int = 2, *, flags: tuple[str, ...] = (), seed: int = 5, broken_from: int | None = None) -> RunConfig:
-    """Write config.yaml, policy, rollouts and evaluations of a run into `folder`: random actions, and NaN from step `broken_from` on."""
+class Mean(NumpyActor):
+    """Does not explore."""
+
+    def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+        return super().act(observation, None)
+
+
+def record_run(
+    folder: Path,
+    episodes: int = 2,
+    *,
+    flags: tuple[str, ...] = (),
+    seed: int = 5,
+    broken_from: int | None = None,
+    policy_from: int | None = None,
+) -> RunConfig:
+    """Write config.yaml, policy, rollouts and evaluations of a run into `folder`.
+
+    Actions are random; NaN from step `broken_from` on, or the policy's own from step `policy_from` on.
+    """
     config = load_config([*FLAGS, *flags]).model_copy(update={"seed": seed})
     (folder / "rollouts").mkdir(parents=True)
     (folder / "config.yaml").write_text(config_yaml(config))
     env = make_env(config)
     layout = policy_layout(config, env)
     steps, bus = Stream(), Stream()
-    collector = Collector(env, NotANumber(layout), steps, bus, seed=seed, index=0, episode=0)
-    collector.adopt(1, np.zeros(layout.vector_size, np.float32))
+    vector = np.random.default_rng(0).standard_normal(layout.vector_size).astype(np.float32) * np.float32(0.3)
+    actor = NotANumber(layout) if policy_from is None else Mean(layout)
+    collector = Collector(env, actor, steps, bus, seed=seed, index=0, episode=0)
+    collector.adopt(3, vector)
+    own_from = broken_from if policy_from is None else policy_from
     written = [0, 0]
     for episode in range(episodes):
         while collector.episode == episode:
-            collector.collect(explore=broken_from is None or len(steps) < broken_from)
+            collector.collect(explore=own_from is None or len(steps) < own_from)
         metadata = RunMetadata("0", config.robot.kind, seed, config=config_yaml(config))
         writer = EpisodeWriter(folder / "rollouts", 0, episode, step_dtype(36, 8), bus_dtype(8), metadata)
         writer.write(np.concatenate(bus[written[0] :]), np.concatenate(steps[written[1] :]))
@@ -64,6 +85,5 @@ def record_run(folder: Path, episodes: int = 2, *, flags: tuple[str, ...] = (), 
         result = Evaluation(steps=len(steps), updates=9, version=episode + 1, seconds=1.0, **figures)
         append_evaluation(folder / "evaluations.jsonl", result)
     env.close()
-    vector = np.random.default_rng(0).standard_normal(layout.vector_size).astype(np.float32) * np.float32(0.3)
     save_policy(folder / "policy", Policy(PolicyConfig(layout=layout, version=3, steps=len(steps), updates=9), vector))
     return config

@@ -1,0 +1,101 @@
+"""Asks a policy again what it would do at every recorded observation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fetlock.build import make_env, policy_layout
+from fetlock.config import RunConfig
+from policy.acting import NumpyActor
+from policy.snapshot import load_policy
+from robot.errors import LogError
+from training.rollout_log import read_log
+
+
+@dataclass(frozen=True, slots=True)
+class ActionComparison:
+    """How far a policy's mean action is from what was done.
+
+    Attributes:
+        logs: Number of files.
+        steps: Policy ticks in them.
+        random: Of them, without a policy: the actions were drawn.
+        same: Steps with every number of the action the same, bit for bit.
+        rms: Root mean square by action, by name, in action units; of the steps that had a policy.
+        max: Largest difference.
+        at: Where the largest difference is.
+    """
+
+    logs: int
+    steps: int
+    random: int
+    same: int
+    rms: dict[str, float]
+    max: float
+    at: str
+
+
+def compare_actions(paths: Sequence[Path], policy_path: Path, config: RunConfig) -> ActionComparison:
+    """Compare a policy with what some logs recorded.
+
+    A run of the same policy without exploration agrees bit for bit. A training run explores: what is left is its noise.
+
+    Args:
+        paths: The logs.
+        policy_path: A run folder, or the folder of a policy.
+        config: Of the logs.
+
+    Raises:
+        LogError: If a file is no log, is damaged, or no step had a policy.
+        PolicyError: If the policy cannot be read, or is of another robot or task.
+    """
+    policy = load_policy(policy_path)
+    env = make_env(config)
+    try:
+        layout = policy_layout(config, env)
+    finally:
+        env.close()
+    policy.config.layout.require_same(layout, str(policy_path))
+    actor = NumpyActor(layout)
+    actor.load(policy.vector)
+    differences: list[np.ndarray] = []
+    steps = random = same = 0
+    worst, at = 0.0, ""
+    for path in paths:
+        log = read_log(path)
+        if not log.intact:
+            raise LogError(f"{path} is damaged after {len(log.steps)} steps: `fetlock log recover` finishes what a killed process left")
+        driven = log.steps[log.steps["policy_version"] > 0] if len(log.steps) else log.steps
+        steps, random = steps + len(log.steps), random + len(log.steps) - len(driven)
+        if not len(driven):
+            continue
+        if driven["observation"].shape[1] != len(layout.observation_names) or driven["action"].shape[1] != len(layout.action_names):
+            raise LogError(f"{path} has observations or actions of another size than this task: give the --config that it was made with")
+        found = np.stack([actor.act(observation, None) for observation in driven["observation"]])
+        difference = np.abs(found.astype(np.float64) - driven["action"])
+        same += int((found == driven["action"]).all(axis=1).sum())
+        differences.append(difference)
+        # A broken policy's actions were no numbers.
+        largest = np.nan_to_num(difference, nan=np.inf).max(axis=1)
+        if float(largest.max()) > worst:
+            worst, at = float(largest.max()), f"{path.name}, step {driven['step'][int(largest.argmax())]}"
+    if not differences:
+        raise LogError(f"{paths[0]}: no step had a policy, all actions were drawn: choose a later episode")
+    rms = np.sqrt(np.mean(np.concatenate(differences) ** 2, axis=0))
+    named = {name: float(value) for name, value in zip(layout.action_names, rms, strict=True)}
+    return ActionComparison(len(paths), steps, random, same, named, worst, at)
+
+
+def sentence(comparison: ActionComparison) -> str:
+    """Say a comparison in words."""
+    asked = comparison.steps - comparison.random
+    drawn = f" ({comparison.random} more were drawn)" if comparison.random else ""
+    head = f"{comparison.logs} logs: {comparison.same} of {asked} actions are the policy's own, bit for bit{drawn}"
+    if comparison.same == asked:
+        return f"{head}\n"
+    rows = "".join(f"  {name} {value:.4f}\n" for name, value in comparison.rms.items())
+    return f"{head}; the largest difference is {comparison.max:.3g}, in {comparison.at}; RMS by action:\n{rows}"
