@@ -63,8 +63,16 @@ def plot_runs(folders: Sequence[Path], out: Path) -> None:
         UsageError: If a folder holds no run, or the suffix is unknown.
         FetlockError: If nothing has been recorded yet, or the file cannot be written.
     """
-    runs = [read_curves(folder) for folder in folders]
-    figure = _draw(runs)
+    save_figure(_draw([read_curves(folder) for folder in folders]), out)
+
+
+def save_figure(figure: Figure, out: Path) -> None:
+    """Write a figure in one piece.
+
+    Raises:
+        UsageError: If the suffix is unknown.
+        FetlockError: If the file cannot be written.
+    """
     formats = figure.canvas.get_supported_filetypes()
     if out.suffix[1:] not in formats:
         raise UsageError(f"{out}: {out.suffix or 'no suffix'} is no picture format: end the name in .png, .svg or .pdf")
@@ -75,7 +83,7 @@ def plot_runs(folders: Sequence[Path], out: Path) -> None:
         part.replace(out)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise FetlockError(f"{out}: the curves cannot be written ({error.strerror}): choose another place by --out") from error
+        raise FetlockError(f"{out}: the picture cannot be written ({error.strerror}): choose another place") from error
 
 
 def read_curves(folder: Path) -> Curves:

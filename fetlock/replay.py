@@ -11,6 +11,7 @@ from pathlib import Path
 from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, load_config
 from fetlock.replays import acting, chain, simulation
+from fetlock.replays.drawing import plot_tracking
 from fetlock.replays.logs import config_of, find_log, logs_of
 from robot.errors import UsageError
 from training.rollout_log import read_log
@@ -32,6 +33,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--episode", type=int, help="episode of a run folder; by default its last complete one, for guard and policy all")
     parser.add_argument("--collector", type=int, default=0, help="collector of the episode (0)")
     parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="film it, in simulation")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw recorded and simulated joints")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options, rest = parser.read_before_config(argv)
     paths = _paths(options)
@@ -48,8 +50,9 @@ def _paths(options: argparse.Namespace) -> list[Path]:
         raise UsageError("--policy is asked for by --compare policy: give it too, or leave --policy out")
     if options.compare == "sim":
         return [find_log(options.log, options.collector, options.episode)]
-    if options.video is not None:
-        raise UsageError("--video films a simulation: leave it out, or give --compare sim")
+    for name in ("video", "plot"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name} shows a simulation: leave it out, or give --compare sim")
     if options.episode is not None:
         return [find_log(options.log, options.collector, options.episode)]
     if not (paths := logs_of(options.log)):
@@ -67,5 +70,8 @@ def _compared(options: argparse.Namespace, paths: list[Path], config: RunConfig)
             raise UsageError("which policy? give --policy RUN_FOLDER")
         asked = acting.compare_actions(paths, options.policy or options.log, config)
         return asdict(asked), acting.sentence(asked), True
-    played = simulation.replay(paths[0], config, video=options.video)
-    return asdict(played), simulation.sentence(played), True
+    played = simulation.play(paths[0], config, video=options.video)
+    if options.plot is not None:
+        plot_tracking(played, options.plot)
+    compared = simulation.compare(paths[0], played)
+    return asdict(compared), simulation.sentence(compared), True

@@ -1,8 +1,8 @@
 """Plays a recorded episode back in simulation and compares where the joints were.
 
-The robot is reset with the episode's own generator and given the recorded emissions, bus tick by bus tick. Physics, delays and noise draw
-from nothing else, so an episode of an unchanged simulation comes back bit for bit; a difference measures what changed, in the code, in
-the configuration (flags), or between simulation and a real robot.
+The simulated robot is reset with the episode's own generator and given what the guard sent, bus tick by bus tick. Physics, delays and noise
+draw from nothing else, so that an episode of an unchanged simulation comes back bit for bit; a difference measures what changed, in the
+code, in the configuration (flags), or between simulation and a real robot.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from fetlock.build import make_env
 from fetlock.config import RunConfig
+from fetlock.machines import simulated
+from fetlock.replays.gap import lag_s, rms_by_joint
 from fetlock.video import Film
 from robot.errors import LogError, UsageError
 from robot.types import Command, frozen_array
-from safety.types import Mode
+from sim import Simulation, simulate
+from sim.simulation import SimulatedRobot
 from training.collector import episode_rng
-from training.env import RobotEnv
 from training.rollout_log import Records, RolloutLog, read_log
-from training.tasks.walk import WalkMemory
+
+# The file says when a tick was to the nanosecond.
+_PERIOD_TOLERANCE_S = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Comparison:
         seconds: Of robot time.
         max_rad: Largest difference of a measured joint position, rad.
         rms_rad: Root mean square over ticks and joints, rad.
+        rms_by_joint: The same of each joint, by name.
+        lag_ms: By how much the recorded joints come behind the simulated ones; None where nothing moves.
         base_max_m: Largest distance between the tracked base positions, m; None where none was recorded.
         exact: Every compared number is the same, bit for bit.
     """
@@ -45,68 +50,94 @@ class Comparison:
     seconds: float
     max_rad: float
     rms_rad: float
+    rms_by_joint: dict[str, float]
+    lag_ms: float | None
     base_max_m: float | None
     exact: bool
 
 
-def replay(path: Path, config: RunConfig, video: Path | None = None) -> Comparison:
-    """Play one log.
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What was recorded, and what the simulation did.
+
+    Attributes:
+        log: The recording.
+        joint_names: n of them.
+        position_rad: Shape (ticks, n), as the simulated robot measured it.
+        base_m: Shape (ticks, 3); NaN where no base is tracked.
+    """
+
+    log: RolloutLog
+    joint_names: tuple[str, ...]
+    position_rad: np.ndarray
+    base_m: np.ndarray
+
+
+def play(path: Path, config: RunConfig, video: Path | None = None) -> Played:
+    """Play one log in simulation.
 
     Args:
         path: The file.
-        config: Of the simulation to play it in.
+        config: Of the simulation; that of an emulated machine is played without its bus.
         video: File to film it into.
 
     Raises:
         LogError: If the file is no log, holds no tick, or does not begin with its episode.
-        UsageError: If the log is of another robot.
+        UsageError: If the log is of another robot or rate, or the configuration has no simulation.
     """
     log = read_log(path)
     _require_whole(path, log)
-    env = make_env(config, render_mode=None if video is None else "rgb_array")
+    machine = simulated(config.robot)
+    if machine is None:
+        raise UsageError(f"robot.kind {config.robot.kind} is no simulation: give the --config of one, such as configs/kitty_walk.yaml")
+    simulation = simulate(machine, config.bus_hz)
     try:
-        joints = len(env.motion.robot.joint_names)
-        if log.metadata.get("robot") != config.robot.kind or log.bus["position_rad"].shape[1] != joints:
-            raise UsageError(
-                f"{path} is of another robot ({log.metadata.get('robot')}) than the configuration ({config.robot.kind}): give its --config"
-            )
-        env.begin(episode_rng(int(log.metadata["seed"]), int(log.metadata["collector"]), int(log.metadata["episode"])))
-        with nullcontext() if video is None else Film(env.picture, video, config.bus_hz) as film:
-            positions, bases = _play(env, log.bus, (lambda: None) if film is None else film.step)
+        _require_same_robot(path, log, simulation.robot.joint_names, config)
+        simulation.robot.reset(episode_rng(int(log.metadata["seed"]), int(log.metadata["collector"]), int(log.metadata["episode"])))
+        with nullcontext() if video is None else Film(_picture(simulation), video, config.bus_hz) as film:
+            positions, bases = _play(simulation, log.bus, (lambda: None) if film is None else film.step)
     finally:
-        env.close()
-    return _compare(path, log.bus, positions, bases)
+        simulation.robot.close()
+    return Played(log, simulation.robot.joint_names, positions, bases)
 
 
-def _play(env: RobotEnv[WalkMemory], bus: Records, each_tick: Callable[[], None]) -> tuple[np.ndarray, np.ndarray]:
-    """Give the guard the recorded targets; return measured joint positions (ticks, n), rad, and base positions (ticks, 3), m."""
+def _picture(simulation: Simulation[SimulatedRobot]) -> Callable[[], np.ndarray]:
+    camera = simulation.camera()
+    return lambda: camera.capture().image
+
+
+def _play(simulation: Simulation[SimulatedRobot], bus: Records, each_tick: Callable[[], None]) -> tuple[np.ndarray, np.ndarray]:
+    """Send what was sent; return measured joint positions (ticks, n), rad, and base positions (ticks, 3), m."""
     positions = np.zeros_like(bus["position_rad"])
     bases = np.full((len(bus), 3), np.nan)
-    robot, clock = env.motion.robot, env.motion.clock
+    robot, clock = simulation.robot, simulation.clock
     for index, tick in enumerate(bus):
         state = robot.read()
         positions[index] = state.joints.position_rad
         if state.tracked_base is not None:
             bases[index] = state.tracked_base.position_world_m
-        if tick["mode"] == Mode.HOLD:
-            robot.stop()
-        robot.write(Command(frozen_array(tick["target_rad"])))
+        robot.write(Command(frozen_array(tick["emission_rad"])))
         clock.wait()
         each_tick()
     return positions, bases
 
 
-def _compare(path: Path, bus: Records, positions: np.ndarray, bases: np.ndarray) -> Comparison:
-    difference = positions - bus["position_rad"]
-    distance = np.linalg.norm(bases - bus["base_position_world_m"], axis=1)
+def compare(path: Path, played: Played) -> Comparison:
+    """Reduce a replay to its figures."""
+    bus = played.log.bus
+    difference = played.position_rad - bus["position_rad"]
+    distance = np.linalg.norm(played.base_m - bus["base_position_world_m"], axis=1)
     tracked = distance[np.isfinite(distance)]
     exact = bool((difference == 0.0).all()) and bool((tracked == 0.0).all())
+    lag = lag_s(bus["position_rad"], played.position_rad, float(bus["period_s"][0]))
     return Comparison(
         log=str(path),
         bus_ticks=len(bus),
         seconds=float(bus["period_s"].sum()),
         max_rad=float(np.abs(difference).max()),
         rms_rad=float(np.sqrt(np.mean(difference**2))),
+        rms_by_joint=dict(zip(played.joint_names, rms_by_joint(difference), strict=True)),
+        lag_ms=None if lag is None else 1e3 * lag,
         base_max_m=float(tracked.max()) if len(tracked) else None,
         exact=exact,
     )
@@ -124,11 +155,29 @@ def _require_whole(path: Path, log: RolloutLog) -> None:
         raise LogError(f"{path} lacks bus ticks in between: choose another episode")
 
 
+def _require_same_robot(path: Path, log: RolloutLog, joint_names: tuple[str, ...], config: RunConfig) -> None:
+    recorded = tuple(log.metadata.get("joint_names", "").split())
+    # Logs of format 1 do not name their joints.
+    same = recorded == joint_names if recorded else log.metadata.get("robot") == config.robot.kind
+    if not same or log.bus["position_rad"].shape[1] != len(joint_names):
+        raise UsageError(
+            f"{path} is of another robot ({log.metadata.get('robot')}) than the configuration ({config.robot.kind}): give its --config"
+        )
+    rate_hz = 1.0 / float(log.bus["period_s"][0])
+    if (np.abs(log.bus["period_s"] - 1.0 / config.bus_hz) > _PERIOD_TOLERANCE_S).any():
+        raise UsageError(f"{path} has {rate_hz:g} bus ticks a second, the configuration {config.bus_hz:g}: set bus_hz")
+
+
 def sentence(comparison: Comparison) -> str:
     """Say a comparison in words."""
     verdict = "bit-exact" if comparison.exact else "not exact"
     base = "" if comparison.base_max_m is None else f", base up to {comparison.base_max_m:.3g} m apart"
-    return (
+    head = (
         f"{comparison.log}: {comparison.bus_ticks} bus ticks, {comparison.seconds:.2f} s\n"
         f"joint positions differ by at most {comparison.max_rad:.3g} rad, {comparison.rms_rad:.3g} rad RMS{base}: {verdict}\n"
     )
+    if comparison.exact:
+        return head
+    lag = "" if comparison.lag_ms is None else f"the recorded joints come {comparison.lag_ms:+.1f} ms behind the simulated ones; "
+    rows = "".join(f"  {name} {value:.4f} rad\n" for name, value in comparison.rms_by_joint.items())
+    return f"{head}{lag}RMS by joint:\n{rows}"

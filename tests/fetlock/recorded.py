@@ -52,6 +52,7 @@ def record_run(
     folder: Path,
     episodes: int = 2,
     *,
+    base: tuple[str, ...] = FLAGS,
     flags: tuple[str, ...] = (),
     seed: int = 5,
     broken_from: int | None = None,
@@ -61,7 +62,7 @@ def record_run(
 
     Actions are random; NaN from step `broken_from` on, or the policy's own from step `policy_from` on.
     """
-    config = load_config([*FLAGS, *flags]).model_copy(update={"seed": seed})
+    config = load_config([*base, *flags]).model_copy(update={"seed": seed})
     (folder / "rollouts").mkdir(parents=True)
     (folder / "config.yaml").write_text(config_yaml(config))
     env = make_env(config)
