@@ -26,14 +26,16 @@ from pydantic import JsonValue
 
 from benchmarks.loop import percentiles_ms, saturating_load
 from benchmarks.report import Report
-from fetlock.config import DEFAULT_CONFIG, load_config
+from fetlock.config import DEFAULT_CONFIG, config_yaml, load_config
 from fetlock.motion_process import MotionProcess
 from fetlock.run_policy import run_realtime
+from policy.snapshot import load_policy
 from robot.clock import TickStatistics, monotonic_s, sleep_s
 from robot.errors import RobotError, UsageError
 from robot.types import Command
 from safety import MotionClient, MotionClock, Reason, RemoteMotion
 from safety.motion_link import About
+from training.runs import RunFolder
 
 # Of a state, s: beside the load the policy of the default scheduler may itself be late by more than ten bus periods.
 _PATIENCE_S = 2.0
@@ -101,7 +103,11 @@ def _stand(client: MotionClient, ticks: int, policy_ticks: int) -> Drive:
 def by_policy(config: Path, policy: Path, scheduler: str, seconds: float) -> dict[str, JsonValue]:
     """Let a policy drive the robot of a configuration for so long; return what `fetlock run` reports."""
     settings = load_config(["--config", str(config)])
-    report = run_realtime(policy, settings, seconds, 0, scheduler=scheduler)
+    with (
+        tempfile.TemporaryDirectory(prefix="fetlock-bench-") as place,
+        RunFolder.create(Path(place) / "run", config_yaml(settings)) as folder,
+    ):
+        report = run_realtime(folder, load_policy(policy), settings, seconds, scheduler=scheduler)
     return {
         "ticks": report.bus_ticks,
         "lateness_ms": dict(report.lateness_ms or {}),

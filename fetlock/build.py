@@ -7,7 +7,7 @@ import numpy as np
 from fetlock.beginning import EpisodeReset, Patience, Repair
 from fetlock.config import RunConfig, task_of
 from fetlock.guarding import guard_of
-from fetlock.machines import EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind
+from fetlock.machines import EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind, names_of_joints
 from fetlock.resets import routine_of
 from policy.layout import PolicyLayout
 from robot.clock import PacedClock, RealTimeClock, TickStatistics
@@ -121,16 +121,21 @@ def make_task(config: RunConfig, policy_period_s: float) -> WalkTask:
     return WalkTask(task_of(config), policy_period_s)
 
 
-def policy_layout(config: RunConfig, env: RobotEnv[WalkMemory]) -> PolicyLayout:
-    """Describe the policy that fits an environment of `config`."""
+def policy_layout(config: RunConfig) -> PolicyLayout:
+    """Describe the policy that fits a configuration, without reaching for its robot.
+
+    Raises:
+        UsageError: If there is no task.
+    """
+    task = make_task(config, round(config.bus_hz / config.control_hz) / config.bus_hz)
     return PolicyLayout(
         robot=body_kind(config.robot),
         task=task_of(config).kind,
-        joint_names=env.motion.robot.joint_names,
-        observation_names=env.task.observation_names,
-        action_names=env.task.action_names,
+        joint_names=names_of_joints(config.robot),
+        observation_names=task.observation_names,
+        action_names=task.action_names,
         control_hz=config.control_hz,
-        action_scaling=env.task.scaling,
+        action_scaling=task.scaling,
         hidden=config.sac.network.hidden,
     )
 

@@ -104,7 +104,7 @@ def evaluate(policy_folder: Path, config: RunConfig, *, episodes: int, first_see
     policy = load_policy(policy_folder)
     env = make_env(judged_config(config), render_mode=None if video is None else "rgb_array")
     try:
-        policy.config.layout.require_same(policy_layout(config, env), str(policy_folder))
+        policy.config.layout.require_same(policy_layout(config), str(policy_folder))
         actor = NumpyActor(policy.config.layout)
         actor.load(policy.vector)
         with nullcontext() if video is None else Film(env.picture, video, config.control_hz) as film:

@@ -6,7 +6,6 @@ import gc
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,20 +18,28 @@ from fetlock.config import RunConfig, config_yaml, load_config, task_of
 from fetlock.evaluate import default_config_of
 from fetlock.machines import HardwareConfig
 from fetlock.motion_process import MotionProcess
+from fetlock.recording import recording
 from fetlock.resets import routine_of
 from policy.acting import NumpyActor
-from policy.snapshot import load_policy
-from robot.clock import TickStatistics, monotonic_s, set_timer_slack, sleep_s
+from policy.snapshot import Policy, load_policy, save_policy
+from robot.clock import TickStatistics, monotonic_s, set_timer_slack, sleep_s, wall_datetime
 from robot.errors import RobotError, UsageError
 from safety import MotionClient, MotionClock, RemoteMotion
 from safety.modes import needs_person
+from safety.motion import BusTick
 from safety.motion_records import Outcome
-from safety.types import Mode
-from training.env import RobotEnv
+from safety.tick_records import bus_tick_of
+from safety.types import Cause, Mode, Note
+from training.collector import Collector
+from training.env import RobotEnv, StepResult
+from training.roles.collect import ring_full
+from training.runs import RunFolder
 from training.tasks.walk import WalkMemory
 
 # How often it is looked whether an operator has helped, s.
 _LOOK_S = 0.1
+# How long is waited for the logger, or for room on its disk, s.
+_WAIT_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class RunReport:
 
     Attributes:
         policy: Where the policy was read.
+        log: Folder with the log.
         seconds: Of robot time.
         policy_ticks: Actions taken.
         episodes: Begun.
@@ -49,12 +57,14 @@ class RunReport:
         held: Policy ticks in which the guard held the robot.
         bus_ticks: Run by whoever owns the robot.
         missed: Bus ticks that were skipped.
+        lost: Records that are not in the log, because nobody took them in time.
         lateness_ms: Of the bus ticks: p50, p99, p99.9, max; None where no time is real.
         granted: What the motion process asked of the kernel, and whether it got it.
         said: What the motion process printed: warnings, and how punctual an emulated machine was.
     """
 
     policy: str
+    log: str
     seconds: float
     policy_ticks: int
     episodes: int
@@ -63,6 +73,7 @@ class RunReport:
     held: int
     bus_ticks: int
     missed: int
+    lost: int
     lateness_ms: dict[str, float] | None = None
     granted: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
@@ -90,76 +101,76 @@ def run(argv: list[str]) -> int:
     """Run a policy; see `fetlock run --help`."""
     parser = VerbParser("run", "Run a policy's mean action on the robot of a configuration, episode after episode; nothing is learned.")
     parser.add_argument("--policy", type=Path, help="run folder, or the folder of a policy")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of robot time (60)")
-    parser.add_argument("--seed", type=int, default=0, help="of the first episode, where a start pose is drawn (0)")
+    parser.add_argument("--duration", type=float, default=60.0, metavar="SECONDS", help="of robot time (60)")
     parser.add_argument("--realtime", action="store_true", help="in real time, the robot in a process of its own; always so on metal")
     parser.add_argument("--scheduler", choices=("fifo", "default"), default="fifo", help="of that process (fifo, where it is granted)")
     parser.add_argument("--cut-on-exit", action="store_true", help="switch torque off at the end: the robot drops")
+    parser.add_argument("--name", help="name of the folder that gets the log; by default run and the time")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where run folders are made")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options, rest = parser.read_before_config(argv)
     if options.policy is None:
         raise UsageError("which policy? give --policy RUN_FOLDER; `fetlock train` makes one")
-    if not 0.1 <= options.seconds <= 86_400.0:
-        raise UsageError(f"--seconds {options.seconds}: give 0.1 to 86400")
-    if options.seed < 0:
-        raise UsageError(f"--seed {options.seed}: at least 0")
+    if not 0.1 <= options.duration <= 86_400.0:
+        raise UsageError(f"--duration {options.duration}: give 0.1 to 86400 seconds")
     config = load_config(rest, prog=parser.prog, others=parser.flags, default=default_config_of(options.policy))
-    if options.realtime or isinstance(config.robot, HardwareConfig):
-        report = run_realtime(options.policy, config, options.seconds, options.seed, scheduler=options.scheduler, cut=options.cut_on_exit)
-    else:
-        report = run_simulated(options.policy, config, options.seconds, options.seed)
+    # A policy that cannot be read, or is of another robot or task, starts none and leaves no folder.
+    policy = load_policy(options.policy)
+    policy.config.layout.require_same(policy_layout(config), str(options.policy))
+    realtime = options.realtime or isinstance(config.robot, HardwareConfig)
+    path = options.runs_dir / (options.name or f"run-{wall_datetime():%Y%m%d-%H%M%S}")
+    with RunFolder.create(path, config_yaml(config)) as folder:
+        save_policy(folder.path / "policy", policy)
+        if realtime:
+            report = run_realtime(folder, policy, config, options.duration, scheduler=options.scheduler, cut=options.cut_on_exit)
+        else:
+            report = run_simulated(folder, policy, config, options.duration)
+        report = replace(report, policy=str(options.policy))
+        (folder.path / "summary.json").write_text(json.dumps(asdict(report), indent=2) + "\n")
     sys.stdout.write(json.dumps(asdict(report)) + "\n" if options.json else _sentences(report))
     return 0
 
 
-def run_simulated(path: Path, config: RunConfig, seconds: float, seed: int) -> RunReport:
-    """Run a policy in simulated time, as fast as it goes.
-
-    Raises:
-        PolicyError: If the policy is of another robot or task.
-    """
+def run_simulated(folder: RunFolder, policy: Policy, config: RunConfig, seconds: float) -> RunReport:
+    """Run a policy in simulated time, as fast as it goes."""
     env = make_env(config)
     try:
-        return _drive(path, config, env, seconds, seed)
+        return _drive(folder, policy, config, env, seconds, realtime=False)
     finally:
         env.close()
 
 
-def run_realtime(path: Path, config: RunConfig, seconds: float, seed: int, *, scheduler: str = "fifo", cut: bool = False) -> RunReport:
+def run_realtime(
+    folder: RunFolder, policy: Policy, config: RunConfig, seconds: float, *, scheduler: str = "fifo", cut: bool = False
+) -> RunReport:
     """Run a policy in real time, the robot and its guard in the motion process.
 
     Args:
-        path: Of the policy.
+        folder: Gets the log.
+        policy: To run; it fits the robot.
         config: Of the robot; a simulated one is slowed to real time.
         seconds: How long.
-        seed: Of the first episode.
         scheduler: Of the motion process: fifo or default.
         cut: Switch torque off at the end.
 
     Raises:
         RobotError: If the robot cannot be reached, or its process dies.
-        PolicyError: If the policy is of another robot or task.
     """
-    # Read first: a policy that cannot be read must not start a robot.
-    load_policy(path)
     name = f"fetlock-run-{os.getpid()}"
-    with tempfile.TemporaryDirectory(prefix="fetlock-run-") as folder:
-        file = Path(folder) / "config.yaml"
-        file.write_text(config_yaml(config))
-        arguments = ["--config", str(file), "--scheduler", scheduler, *(["--cut-on-exit"] if cut else [])]
-        log = Path(folder) / "motion.log"
-        with MotionProcess(name, arguments, log):
-            client = MotionClient(name, monotonic_s, sleep_s)
-            try:
-                report = _drive_client(path, config, client, seconds, seed)
-            finally:
-                client.stop()
-                client.close()
-        said = tuple(line for line in log.read_text(errors="replace").splitlines() if line)
+    log = folder.path / "motion.log"
+    arguments = ["--config", str(folder.path / "config.yaml"), "--scheduler", scheduler, *(["--cut-on-exit"] if cut else [])]
+    with MotionProcess(name, arguments, log):
+        client = MotionClient(name, monotonic_s, sleep_s)
+        try:
+            report = _drive_client(folder, policy, config, client, seconds)
+        finally:
+            client.stop()
+            client.close()
+    said = tuple(line for line in log.read_text(errors="replace").splitlines() if line)
     return replace(report, said=said)
 
 
-def _drive_client(path: Path, config: RunConfig, client: MotionClient, seconds: float, seed: int) -> RunReport:
+def _drive_client(folder: RunFolder, policy: Policy, config: RunConfig, client: MotionClient, seconds: float) -> RunReport:
     timing = LatenessLog()
     motion = RemoteMotion(client, MotionClock(client), round(config.bus_hz / config.control_hz), timing)
     env: RobotEnv[WalkMemory] = RobotEnv(
@@ -172,13 +183,80 @@ def _drive_client(path: Path, config: RunConfig, client: MotionClient, seconds: 
         timing=timing,
     )
     set_timer_slack()
-    gc.freeze()
-    gc.disable()
-    try:
-        report = _drive(path, config, env, seconds, seed)
-    finally:
-        gc.enable()
-    return replace(report, lateness_ms=timing.percentiles_ms(), granted=client.about.granted)
+    report = _drive(folder, policy, config, env, seconds, realtime=True)
+    return replace(report, lateness_ms=timing.percentiles_ms(), granted=client.about.granted, lost=report.lost + motion.lost)
+
+
+def _drive(folder: RunFolder, policy: Policy, config: RunConfig, env: RobotEnv[WalkMemory], seconds: float, *, realtime: bool) -> RunReport:
+    layout = policy.config.layout
+    actor = NumpyActor(layout)
+    ticks = max(1, round(seconds * config.control_hz))
+    figures = _Figures()
+    with recording(folder, config, layout) as recorder:
+        link = recorder.link
+        collector = Collector(env, actor, link.steps[0], link.bus[0], seed=config.seed, index=0, episode=0, mean=True)
+        # Version 0 stands for no policy.
+        collector.adopt(max(1, policy.config.version), policy.vector)
+        if realtime:
+            gc.freeze()
+            gc.disable()
+        try:
+            while figures.steps < ticks:
+                recorder.look()
+                if realtime and recorder.refused:
+                    # What cannot be written is not worth moving motors for.
+                    collector.hold(Cause.DISK)
+                    sleep_s(_WAIT_S)
+                elif not realtime and ring_full(link, 0):
+                    sleep_s(_WAIT_S)
+                else:
+                    figures.count(collector, collector.collect(explore=False))
+        finally:
+            gc.enable()
+        return figures.report(config, env, lost=collector.lost, log=str(folder.path))
+
+
+@dataclass(slots=True)
+class _Figures:
+    """What has happened so far."""
+
+    steps: int = 0
+    episodes: int = 0
+    falls: int = 0
+    held: int = 0
+    bus_ticks: int = 0
+    measure: float = 0.0
+    _episode: int = -1
+
+    def count(self, collector: Collector, result: StepResult | None) -> None:
+        """Take the result of a policy tick; None if the robot failed in it."""
+        if result is None:
+            return
+        ended = result.terminated or result.truncated
+        episode = collector.episode - ended
+        self.episodes += episode != self._episode
+        self._episode = episode
+        self.steps += 1
+        self.measure += result.measure
+        self.falls += result.terminated
+        self.held += result.mode == Mode.HOLD
+        self.bus_ticks += len(result.ticks)
+
+    def report(self, config: RunConfig, env: RobotEnv[WalkMemory], *, lost: int, log: str) -> RunReport:
+        """Return what is to be said of the run."""
+        return RunReport(
+            policy="",
+            log=log,
+            seconds=self.steps / config.control_hz,
+            policy_ticks=self.steps,
+            episodes=self.episodes,
+            falls=self.falls,
+            measure=self.measure / self.steps,
+            held=self.held,
+            bus_ticks=self.bus_ticks,
+            missed=env.timing.missed,
+            lost=lost,
+        )
 
 
 class Beginning:
@@ -194,12 +272,13 @@ class Beginning:
         self._routine = routine
         self._placed = False
 
-    def __call__(self, rng: np.random.Generator, goes_on: Callable[[], bool] = lambda: True) -> tuple[()]:
-        """Begin an episode drawn from `rng`.
+    def __call__(self, rng: np.random.Generator, goes_on: Callable[[], bool] = lambda: True) -> list[BusTick]:
+        """Begin an episode drawn from `rng`; return the bus ticks from there to the present one, which the log begins with.
 
         Raises:
             RobotError: If the robot cannot be released, or its routine fails or is stopped.
         """
+        first = self._client.head
         if not self._routine or not self._placed:
             self._client.release(int(rng.integers(2**31)))
             self._placed = True
@@ -209,39 +288,9 @@ class Beginning:
             sys.stderr.write(f"waiting for an operator: {end.history}\n")
             while needs_person(self._client.causes) and goes_on():
                 sleep_s(_LOOK_S)
-        return ()
-
-
-def _drive(path: Path, config: RunConfig, env: RobotEnv[WalkMemory], seconds: float, seed: int) -> RunReport:
-    policy = load_policy(path)
-    policy.config.layout.require_same(policy_layout(config, env), str(path))
-    actor = NumpyActor(policy.config.layout)
-    actor.load(policy.vector)
-    ticks = max(1, round(seconds * config.control_hz))
-    episodes = falls = held = bus_ticks = 0
-    measures: list[float] = []
-    observation = None
-    for _ in range(ticks):
-        if observation is None:
-            observation = env.begin(np.random.default_rng(seed + episodes))
-            episodes += 1
-        result = env.advance(actor.act(observation, None))
-        measures.append(result.measure)
-        falls += result.terminated
-        held += result.mode == Mode.HOLD
-        bus_ticks += len(result.ticks)
-        observation = None if result.terminated or result.truncated else result.observation
-    return RunReport(
-        policy=str(path),
-        seconds=ticks / config.control_hz,
-        policy_ticks=ticks,
-        episodes=episodes,
-        falls=falls,
-        measure=float(np.mean(measures)),
-        held=held,
-        bus_ticks=bus_ticks,
-        missed=env.timing.missed,
-    )
+        self._client.read()
+        rows, _ = self._client.rows(first, self._client.position)
+        return [bus_tick_of(row) for row in rows if not Note(int(row["notes"])) & Note.SKIPPED]
 
 
 def _sentences(report: RunReport) -> str:
@@ -255,5 +304,5 @@ def _sentences(report: RunReport) -> str:
     grants = "".join(f"{line}\n" for line in (*report.granted, *report.said))
     return (
         f"{report.policy}: {report.seconds:.1f} s on the robot in {report.episodes} episodes, {report.measure:.3f} m/s, "
-        f"{report.falls} falls, {report.held} ticks held by the guard\n{timing}{grants}"
+        f"{report.falls} falls, {report.held} ticks held by the guard\n{timing}{grants}log: {report.log}\n"
     )

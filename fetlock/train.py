@@ -11,15 +11,12 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from fetlock import document
 from fetlock.arguments import VerbParser
 from fetlock.artifacts import LoopFigures, finish_run
 from fetlock.build import contract_of, judged_config, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
-from fetlock.guarding import describe_servos
-from fetlock.machines import names_of_joints
 from fetlock.progress import Gauge, Progress
-from fetlock.revision import revision
+from fetlock.recording import metadata_of
 from policy.layout import PolicyLayout
 from robot.clock import monotonic_s, sleep_s, wall_datetime
 from robot.errors import UsageError
@@ -30,7 +27,7 @@ from training.link import Link, LinkShape
 from training.roles.collect import collect
 from training.roles.evaluate import evaluate
 from training.roles.record import record
-from training.rollout_log import RunMetadata, read_run, recover, stream_positions
+from training.rollout_log import read_run, recover, stream_positions
 from training.runs import RunFolder
 from training.supervisor import Role, Supervisor
 
@@ -73,22 +70,18 @@ def _require_whole(folder: RunFolder) -> None:
     read_run(folder.path / "rollouts")
 
 
-def _layout(config: RunConfig) -> tuple[PolicyLayout, int]:
-    """Build one environment to learn the sizes of everything; return the layout and the number of joints."""
-    env = make_env(config)
-    try:
-        return policy_layout(config, env), len(env.motion.robot.joint_names)
-    finally:
-        env.close()
-
-
 @contextmanager
-def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout, joints: int) -> Iterator[tuple[LinkShape, Link]]:
+def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> Iterator[tuple[LinkShape, Link]]:
     """Create the run's shared memory with streams that begin behind its log."""
     collectors = config.train.collectors
     sweep(r"fetlock-([0-9]+)-[a-z0-9]+")
     shape = LinkShape(
-        f"fetlock-{os.getpid()}", collectors, len(layout.observation_names), len(layout.action_names), joints, layout.vector_size
+        f"fetlock-{os.getpid()}",
+        collectors,
+        len(layout.observation_names),
+        len(layout.action_names),
+        len(layout.joint_names),
+        layout.vector_size,
     )
     recover(folder.path / "rollouts")
     link = Link.create(shape, stream_positions(folder.path / "rollouts", collectors))
@@ -103,9 +96,9 @@ def _train_in_processes(folder: RunFolder, config: RunConfig) -> LoopFigures:
     """Run the processes of `docs/architecture.md` until the run is over."""
     # One thread per process for NumPy: a second one that waits for its turn delays the control loop.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    layout, joints = _layout(config)
+    layout = policy_layout(config)
     contract = contract_of(config)
-    with _linked(folder, config, layout, joints) as (shape, link):
+    with _linked(folder, config, layout) as (shape, link):
         link.counters.set("started_s", _started_s(folder))
         supervisor = Supervisor(_roles(folder, config, layout, contract, shape), folder.path / "logs")
         with _stop_on_signals(link), Progress() as progress:
@@ -131,7 +124,7 @@ def _started_s(folder: RunFolder) -> float:
 
 
 def _roles(folder: RunFolder, config: RunConfig, layout: PolicyLayout, contract: Contract, shape: LinkShape) -> list[Role]:
-    metadata = _metadata(folder, config)
+    metadata = metadata_of(folder.config_sha, config)
     roles = [
         Role("learner", partial(_learn, shape, layout, config, contract, folder.path, folder.config_sha)),
         Role("logger", partial(record, shape, folder.path / "rollouts", metadata)),
@@ -160,19 +153,6 @@ def _learn(shape: LinkShape, layout: PolicyLayout, config: RunConfig, contract: 
     from training.roles.learn import learn
 
     learn(shape, layout, config.sac, config.train, contract, folder, config_sha, config.seed)
-
-
-def _metadata(folder: RunFolder, config: RunConfig) -> RunMetadata:
-    described = describe_servos(config.robot)
-    return RunMetadata(
-        config_sha=folder.config_sha,
-        robot=config.robot.kind,
-        seed=config.seed,
-        revision=revision(),
-        config=config_yaml(config),
-        description="" if described is None else document.dump(described.model_dump(mode="json")),
-        joint_names=names_of_joints(config.robot),
-    )
 
 
 def _over(link: Link, config: RunConfig) -> bool:
@@ -212,11 +192,11 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig) -> LoopFigures:
         raise UsageError("--deterministic runs one collector on simulated time: set train.collectors 1 and train.realtime false")
     checkpoint = load_checkpoint(folder.path / "checkpoints", config_sha=folder.config_sha)
     set_aside(folder.path / "rollouts", after=checkpoint[1].log_position if checkpoint else {0: 0})
-    layout, joints = _layout(config)
+    layout = policy_layout(config)
     contract = contract_of(config)
     env, judged = make_env(config), make_env(judged_config(config))
-    with _linked(folder, config, layout, joints) as (_, link), Progress() as progress, _stop_on_signals(link):
-        logger = Logger(folder.path / "rollouts", link.steps, link.bus, link.counters, _metadata(folder, config))
+    with _linked(folder, config, layout) as (_, link), Progress() as progress, _stop_on_signals(link):
+        logger = Logger(folder.path / "rollouts", link.steps, link.bus, link.counters, metadata_of(folder.config_sha, config))
         learner = make_deterministic_learner(layout, config.sac, config.train, config.seed)
         evaluator = Evaluator(judged, layout, mark_of(config), config.train.evaluation_episodes, folder.path, _started_s(folder))
         evaluator.forget_after(checkpoint[1].steps if checkpoint else 0)

@@ -62,6 +62,7 @@ class Collector:
         episode: Number of its first episode.
         stamp_s: Of the newest step that an earlier collector of this index recorded, 0 if there was none.
         goes_on: Asked where a robot that does not begin is waited for: whether the run goes on.
+        mean: Take the policy's mean action, as a robot does that has learned.
 
     Attributes:
         episode: Number of the present episode, or of the next one between episodes.
@@ -82,6 +83,7 @@ class Collector:
         episode: int,
         stamp_s: float = 0.0,
         goes_on: Callable[[], bool] = lambda: True,
+        mean: bool = False,
     ) -> None:
         self._env = env
         self._actor = actor
@@ -98,6 +100,7 @@ class Collector:
         self._noise_size = actions
         self._version: int | None = None
         self._goes_on = goes_on
+        self._mean = mean
         self._interrupted = 0
         self.episode = episode
         self.stamp_s = stamp_s
@@ -164,6 +167,8 @@ class Collector:
     def _action(self, observation: Vector, *, explore: bool) -> Vector:
         if explore or self._version is None:
             return self._rng.uniform(-1.0, 1.0, self._noise_size).astype(np.float32)
+        if self._mean:
+            return self._actor.act(observation, None)
         return self._actor.act(observation, self._rng.standard_normal(self._noise_size, dtype=np.float32))
 
     def _append(self, observation: Vector, action: Vector, result: StepResult, version: int) -> None:

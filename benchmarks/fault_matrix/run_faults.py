@@ -47,11 +47,8 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         config = load_config(list(_FLAGS))
-        env = make_env(config)
-        self._layout = policy_layout(config, env)
-        joints = len(env.motion.robot.joint_names)
-        env.close()
-        layout = self._layout
+        self._layout = layout = policy_layout(config)
+        joints = len(layout.joint_names)
         self.shape = LinkShape(
             f"fetlock-{os.getpid()}", 1, len(layout.observation_names), len(layout.action_names), joints, layout.vector_size
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fetlock.build import make_env, policy_layout
+from fetlock.build import policy_layout
 from fetlock.config import RunConfig
 from policy.acting import NumpyActor
 from policy.snapshot import load_policy
@@ -54,11 +54,7 @@ def compare_actions(paths: Sequence[Path], policy_path: Path, config: RunConfig)
         PolicyError: If the policy cannot be read, or is of another robot or task.
     """
     policy = load_policy(policy_path)
-    env = make_env(config)
-    try:
-        layout = policy_layout(config, env)
-    finally:
-        env.close()
+    layout = policy_layout(config)
     policy.config.layout.require_same(layout, str(policy_path))
     actor = NumpyActor(layout)
     actor.load(policy.vector)

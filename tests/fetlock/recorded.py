@@ -66,7 +66,7 @@ def record_run(
     (folder / "rollouts").mkdir(parents=True)
     (folder / "config.yaml").write_text(config_yaml(config))
     env = make_env(config)
-    layout = policy_layout(config, env)
+    layout = policy_layout(config)
     steps, bus = Stream(), Stream()
     vector = np.random.default_rng(0).standard_normal(layout.vector_size).astype(np.float32) * np.float32(0.3)
     actor = NotANumber(layout) if policy_from is None else Mean(layout)

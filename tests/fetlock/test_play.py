@@ -126,22 +126,50 @@ def test_wrong_pictures_are_named(run_folder: Path, tmp_path: Path, capsys: Capt
     assert "no recorded step" in call(capsys, "plot", str(tmp_path / "empty"), code=1)
 
 
-def test_run_drives_the_robot_by_the_policy_in_simulated_time(run_folder: Path, capsys: Capture) -> None:
-    report = json.loads(call(capsys, "run", "--policy", str(run_folder), "--seconds", "1", "--json"))
-    assert (report["policy_ticks"], report["bus_ticks"], report["missed"]) == (50, 100, 0)
-    assert report["episodes"] >= 1
+def run_policy(capsys: Capture, run_folder: Path, folder: Path, *words: str, code: int = 0) -> str:
+    return call(capsys, "run", "--policy", str(run_folder), "--runs-dir", str(folder), "--name", "done", *words, code=code)
+
+
+def test_run_drives_the_robot_by_the_policy_in_simulated_time_and_logs_it(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    report = json.loads(run_policy(capsys, run_folder, tmp_path, "--duration", "3", "--json"))
+    assert (report["policy_ticks"], report["bus_ticks"], report["missed"], report["lost"]) == (150, 300, 0, 0)
+    assert report["episodes"] >= 2
     assert report["lateness_ms"] is None
+    done = Path(report["log"])
+    steps = read_run(done / "rollouts")
+    assert len(steps) == 150
+    assert (steps["policy_version"] == 3).all()
+    assert len(np.unique(steps["episode"])) == report["episodes"]
+    assert steps["terminated"].sum() == report["falls"]
+    assert np.mean(steps["measure"]) == pytest.approx(report["measure"])
+    assert json.loads((done / "summary.json").read_text()) == report
+    assert (done / "config.yaml").read_text() == (run_folder / "config.yaml").read_text()
+    # It is played, decided and asked again bit for bit.
+    assert "bit-exact" in call(capsys, "replay", str(done), "--episode", "0")
+    assert "bit for bit" in call(capsys, "replay", str(done), "--compare", "guard")
+    assert "150 of 150 actions are the policy's own" in call(capsys, "replay", str(done), "--compare", "policy")
+    assert "as they were written" in call(capsys, "log", "verify", str(done))
 
 
-def test_run_drives_the_robot_in_real_time_over_the_motion_process(run_folder: Path, capsys: Capture) -> None:
-    report = json.loads(call(capsys, "run", "--policy", str(run_folder), "--seconds", "1", "--realtime", "--json"))
-    assert report["policy_ticks"] == 50
-    assert report["bus_ticks"] >= 100
+def test_run_drives_the_robot_in_real_time_over_the_motion_process_and_logs_it(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    report = json.loads(run_policy(capsys, run_folder, tmp_path, "--duration", "2", "--realtime", "--json"))
+    assert report["policy_ticks"] == 100
+    assert report["bus_ticks"] >= 200
     assert report["lateness_ms"]["p50"] >= 0.0
     assert any("garbage collector" in line for line in report["granted"])
+    done = report["log"]
+    assert len(read_run(tmp_path / "done" / "rollouts")) == 100
+    decided = json.loads(call(capsys, "replay", done, "--compare", "guard", "--json"))
+    assert (decided["exact"], decided["skipped"]) == (True, 0)
+    assert decided["repeated"] >= report["bus_ticks"]
+    assert "100 of 100 actions are the policy's own" in call(capsys, "replay", done, "--compare", "policy")
 
 
-def test_run_refuses_a_policy_of_another_robot(run_folder: Path, capsys: Capture) -> None:
-    words = ("run", "--policy", str(run_folder), "--config", "configs/kitty_walk.yaml", "--seconds", "1")
-    assert "the policy was trained for robot 'minitaur', this robot has 'kitty'" in call(capsys, *words, code=1)
-    assert "--seconds 0.0: give 0.1" in call(capsys, "run", "--policy", str(run_folder), "--seconds", "0", code=2)
+def test_run_refuses_a_policy_of_another_robot_and_leaves_nothing(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    said = run_policy(capsys, run_folder, tmp_path, "--config", "configs/kitty_walk.yaml", "--realtime", code=1)
+    assert "the policy was trained for robot 'minitaur', this robot has 'kitty'" in said
+    assert "--duration 0.0: give 0.1" in run_policy(capsys, run_folder, tmp_path, "--duration", "0", code=2)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "done").mkdir()
+    (tmp_path / "done" / "mine").write_text("")
+    assert "exists already" in run_policy(capsys, run_folder, tmp_path, code=2)

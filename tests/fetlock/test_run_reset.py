@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fetlock.__main__ import main
-from fetlock.build import make_env, policy_layout
+from fetlock.build import policy_layout
 from fetlock.config import load_config
 from fetlock.machines import description_of
 from fetlock.motion_process import MotionProcess
@@ -101,16 +101,32 @@ def test_a_client_that_is_killed_in_a_routine_leaves_a_robot_that_holds(fallen: 
 
 def test_a_policy_run_stands_its_robot_up_first_and_after_each_episode(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*CONFIG, "--task.time-limit-steps", "20"]
-    config = load_config(words)
-    env = make_env(config.model_copy(update={"robot": config.robot.machine, "reset": "teleport"}))
-    layout = policy_layout(config, env)
-    env.close()
+    layout = policy_layout(load_config(words))
     # Zero weights: it stands.
     save_policy(
         tmp_path / "still", Policy(PolicyConfig(layout=layout, version=1, steps=0, updates=0), np.zeros(layout.vector_size, np.float32))
     )
-    assert main(["run", "--policy", str(tmp_path / "still"), "--realtime", "--seconds", "2", "--json", *words]) == 0
+    assert (
+        main(
+            [
+                "run",
+                "--policy",
+                str(tmp_path / "still"),
+                "--realtime",
+                "--duration",
+                "2",
+                "--runs-dir",
+                str(tmp_path),
+                "--name",
+                "done",
+                "--json",
+                *words,
+            ]
+        )
+        == 0
+    )
     report = json.loads(capsys.readouterr().out)
     assert (report["falls"], report["policy_ticks"]) == (0, 50)
+    assert main(["replay", str(tmp_path / "done"), "--compare", "guard"]) == 0
     # Each begins where the routine has left the robot, and none was held.
     assert report["episodes"] >= 3

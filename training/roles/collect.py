@@ -96,7 +96,7 @@ def collect(
                 counters.set(f"held_{index}", 1)
                 sleep_s(_THROTTLE_S)
                 continue
-            if not contract.may_collect(link.collected, int(counters.get("updates"))) or _ring_full(link, index, contract):
+            if not contract.may_collect(link.collected, int(counters.get("updates"))) or (not contract.realtime and ring_full(link, index)):
                 sleep_s(_THROTTLE_S)
                 continue
             if collector.between_episodes:
@@ -127,8 +127,6 @@ def _next_episode(link: Link, index: int) -> int:
     return int(link.counters.get(f"episode_{index}"))
 
 
-def _ring_full(link: Link, index: int, contract: Contract) -> bool:
+def ring_full(link: Link, index: int) -> bool:
     """Tell whether a fast simulation has to wait for the logger; a robot never waits: what does not fit is counted as lost."""
-    if contract.realtime:
-        return False
     return link.steps[index].free < 1 or link.bus[index].free < 64
