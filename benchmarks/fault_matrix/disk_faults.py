@@ -80,7 +80,8 @@ def _fill(folder: str, limit: int, batch: int) -> None:
 
 
 def _append(rings: tuple[Ring, Ring], first: int, count: int, episode: int, *, end: bool) -> None:
-    rings[1].append(ticks_of(2 * first, 2 * count, episode))
+    for tick in ticks_of(2 * first, 2 * count, episode):
+        rings[1].append(np.array([tick], BUS))
     for record in steps_of(first, count, episode, end=end):
         rings[0].append(np.array([record], STEP))
 
