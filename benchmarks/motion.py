@@ -27,8 +27,8 @@ from pydantic import JsonValue
 from benchmarks.loop import percentiles_ms, saturating_load
 from benchmarks.report import Report
 from fetlock.config import DEFAULT_CONFIG, config_yaml, load_config
+from fetlock.driving import pilot_of, run_realtime
 from fetlock.motion_process import MotionProcess
-from fetlock.run_policy import run_realtime
 from policy.snapshot import load_policy
 from robot.clock import TickStatistics, monotonic_s, sleep_s
 from robot.errors import RobotError, UsageError
@@ -107,7 +107,7 @@ def by_policy(config: Path, policy: Path, scheduler: str, seconds: float) -> dic
         tempfile.TemporaryDirectory(prefix="fetlock-bench-") as place,
         RunFolder.create(Path(place) / "run", config_yaml(settings)) as folder,
     ):
-        report = run_realtime(folder, load_policy(policy), settings, seconds, scheduler=scheduler)
+        report = run_realtime(folder, pilot_of(load_policy(policy)), settings, seconds, scheduler=scheduler)
     return {
         "ticks": report.bus_ticks,
         "lateness_ms": dict(report.lateness_ms or {}),

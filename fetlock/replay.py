@@ -9,12 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fetlock.arguments import VerbParser
-from fetlock.config import RunConfig, load_config
-from fetlock.replays import acting, chain, simulation
+from fetlock.config import RunConfig, config_yaml, load_config
+from fetlock.replays import acting, chain, playing, simulation
 from fetlock.replays.drawing import plot_tracking
 from fetlock.replays.logs import config_of, find_log, logs_of
+from robot.clock import wall_datetime
 from robot.errors import UsageError
 from training.rollout_log import read_log
+from training.runs import RunFolder
 
 
 def run(argv: list[str]) -> int:
@@ -29,6 +31,13 @@ def run(argv: list[str]) -> int:
         "guard: run the safety chain again over all episodes, and compare what was sent, bit for bit; "
         "policy: ask a policy again at every observation, and compare the actions (sim)",
     )
+    parser.add_argument(
+        "--on",
+        choices=("sim", "emulated", "hardware"),
+        help="play its actions on a robot, through task and guard: in simulation, or in real time behind an emulated bus or on metal",
+    )
+    parser.add_argument("--name", help="with --on: name of the folder that gets the log of it; by default play and the time")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="with --on: where run folders are made")
     parser.add_argument("--policy", type=Path, help="to be asked: a run folder, or the folder of a policy; by default the run's own")
     parser.add_argument("--episode", type=int, help="episode of a run folder; by default its last complete one, for guard and policy all")
     parser.add_argument("--collector", type=int, default=0, help="collector of the episode (0)")
@@ -37,6 +46,8 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options, rest = parser.read_before_config(argv)
     paths = _paths(options)
+    if options.on is not None:
+        return _play(options, paths[0], rest, parser)
     with config_of(paths[-1], read_log(paths[-1])) as default:
         config = load_config(rest, prog=parser.prog, others=parser.flags, default=default)
     result, words, exact = _compared(options, paths, config)
@@ -45,19 +56,41 @@ def run(argv: list[str]) -> int:
 
 
 def _paths(options: argparse.Namespace) -> list[Path]:
-    """Return the logs that are meant, and refuse what does not belong together."""
-    if options.policy is not None and options.compare != "policy":
-        raise UsageError("--policy is asked for by --compare policy: give it too, or leave --policy out")
-    if options.compare == "sim":
-        return [find_log(options.log, options.collector, options.episode)]
-    for name in ("video", "plot"):
-        if getattr(options, name) is not None:
-            raise UsageError(f"--{name} shows a simulation: leave it out, or give --compare sim")
-    if options.episode is not None:
+    """Return the logs that are meant."""
+    _require_fitting(options)
+    one = options.on is not None or options.compare == "sim" or options.episode is not None
+    if one:
         return [find_log(options.log, options.collector, options.episode)]
     if not (paths := logs_of(options.log)):
         raise UsageError(f"{options.log} has no log yet: train or run with it first")
     return paths
+
+
+def _require_fitting(options: argparse.Namespace) -> None:
+    """Refuse options that do not belong together."""
+    if options.on is not None and options.compare != "sim":
+        raise UsageError("--on plays and --compare looks: give one of them")
+    if options.policy is not None and options.compare != "policy":
+        raise UsageError("--policy is asked for by --compare policy: give it too, or leave --policy out")
+    for name in ("video", "plot"):
+        if getattr(options, name) is not None and (options.on is not None or options.compare != "sim"):
+            raise UsageError(f"--{name} shows a comparison with a simulation: leave it out, or give --compare sim and no --on")
+
+
+def _play(options: argparse.Namespace, path: Path, rest: list[str], parser: VerbParser) -> int:
+    """Play a recorded motion on a robot; 1 if something stopped it."""
+    log = read_log(path)
+    with config_of(path, log) as default:
+        made = load_config([], default=default)
+        config = load_config(rest, prog=parser.prog, others=parser.flags, default=default)
+    # The same start, where a simulation draws one.
+    config = playing.machine_for(options.on, config.model_copy(update={"seed": int(log.metadata.get("seed", config.seed))}))
+    actions = playing.actions_to_play(path, log, made, config)
+    folder = options.runs_dir / (options.name or f"play-{wall_datetime():%Y%m%d-%H%M%S}")
+    with RunFolder.create(folder, config_yaml(config)) as opened:
+        report = playing.play_on(opened, path, log, actions, config, options.on)
+    sys.stdout.write(json.dumps(asdict(report)) + "\n" if options.json else playing.sentence(report))
+    return 0 if report.finished else 1
 
 
 def _compared(options: argparse.Namespace, paths: list[Path], config: RunConfig) -> tuple[dict[str, object], str, bool]:

@@ -2,99 +2,21 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import os
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
 from fetlock.arguments import VerbParser
-from fetlock.build import make_env, make_task, policy_layout
-from fetlock.config import RunConfig, config_yaml, load_config, task_of
+from fetlock.build import policy_layout
+from fetlock.config import config_yaml, load_config
+from fetlock.driving import RunReport, pilot_of, run_realtime, run_simulated
 from fetlock.evaluate import default_config_of
 from fetlock.machines import HardwareConfig
-from fetlock.motion_process import MotionProcess
-from fetlock.recording import recording
-from fetlock.resets import routine_of
-from policy.acting import NumpyActor
-from policy.snapshot import Policy, load_policy, save_policy
-from robot.clock import TickStatistics, monotonic_s, set_timer_slack, sleep_s, wall_datetime
-from robot.errors import RobotError, UsageError
-from safety import MotionClient, MotionClock, RemoteMotion
-from safety.modes import needs_person
-from safety.motion import BusTick
-from safety.motion_records import Outcome
-from safety.tick_records import bus_tick_of
-from safety.types import Cause, Mode, Note
-from training.collector import Collector
-from training.env import RobotEnv, StepResult
-from training.roles.collect import ring_full
+from policy.snapshot import load_policy, save_policy
+from robot.clock import wall_datetime
+from robot.errors import UsageError
 from training.runs import RunFolder
-from training.tasks.walk import WalkMemory
-
-# How often it is looked whether an operator has helped, s.
-_LOOK_S = 0.1
-# How long is waited for the logger, or for room on its disk, s.
-_WAIT_S = 0.005
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """What a run on a robot did.
-
-    Attributes:
-        policy: Where the policy was read.
-        log: Folder with the log.
-        seconds: Of robot time.
-        policy_ticks: Actions taken.
-        episodes: Begun.
-        falls: Ends by a fall.
-        measure: Mean of the task's figure over all ticks, for walking the forward speed in m/s.
-        held: Policy ticks in which the guard held the robot.
-        bus_ticks: Run by whoever owns the robot.
-        missed: Bus ticks that were skipped.
-        lost: Records that are not in the log, because nobody took them in time.
-        lateness_ms: Of the bus ticks: p50, p99, p99.9, max; None where no time is real.
-        granted: What the motion process asked of the kernel, and whether it got it.
-        said: What the motion process printed: warnings, and how punctual an emulated machine was.
-    """
-
-    policy: str
-    log: str
-    seconds: float
-    policy_ticks: int
-    episodes: int
-    falls: int
-    measure: float
-    held: int
-    bus_ticks: int
-    missed: int
-    lost: int
-    lateness_ms: dict[str, float] | None = None
-    granted: tuple[str, ...] = ()
-    said: tuple[str, ...] = ()
-
-
-class LatenessLog(TickStatistics):
-    """Keeps the lateness of every tick."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.all_s: list[float] = []
-
-    def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__(name, value)
-        if name == "lateness_s" and isinstance(value, float) and hasattr(self, "all_s"):
-            self.all_s.append(value)
-
-    def percentiles_ms(self) -> dict[str, float]:
-        """Return p50, p99, p99.9 and max, ms."""
-        values = np.percentile(np.array(self.all_s or [0.0]) * 1e3, (50, 99, 99.9, 100))
-        return dict(zip(("p50", "p99", "p99.9", "max"), values.round(4).tolist(), strict=True))
 
 
 def run(argv: list[str]) -> int:
@@ -117,183 +39,23 @@ def run(argv: list[str]) -> int:
     # A policy that cannot be read, or is of another robot or task, starts none and leaves no folder.
     policy = load_policy(options.policy)
     policy.config.layout.require_same(policy_layout(config), str(options.policy))
+    pilot = pilot_of(policy)
     realtime = options.realtime or isinstance(config.robot, HardwareConfig)
     path = options.runs_dir / (options.name or f"run-{wall_datetime():%Y%m%d-%H%M%S}")
     with RunFolder.create(path, config_yaml(config)) as folder:
         save_policy(folder.path / "policy", policy)
         if realtime:
-            report = run_realtime(folder, policy, config, options.duration, scheduler=options.scheduler, cut=options.cut_on_exit)
+            report = run_realtime(folder, pilot, config, options.duration, scheduler=options.scheduler, cut=options.cut_on_exit)
         else:
-            report = run_simulated(folder, policy, config, options.duration)
+            report = run_simulated(folder, pilot, config, options.duration)
         report = replace(report, policy=str(options.policy))
         (folder.path / "summary.json").write_text(json.dumps(asdict(report), indent=2) + "\n")
-    sys.stdout.write(json.dumps(asdict(report)) + "\n" if options.json else _sentences(report))
+    sys.stdout.write(json.dumps(asdict(report)) + "\n" if options.json else sentences(report))
     return 0
 
 
-def run_simulated(folder: RunFolder, policy: Policy, config: RunConfig, seconds: float) -> RunReport:
-    """Run a policy in simulated time, as fast as it goes."""
-    env = make_env(config)
-    try:
-        return _drive(folder, policy, config, env, seconds, realtime=False)
-    finally:
-        env.close()
-
-
-def run_realtime(
-    folder: RunFolder, policy: Policy, config: RunConfig, seconds: float, *, scheduler: str = "fifo", cut: bool = False
-) -> RunReport:
-    """Run a policy in real time, the robot and its guard in the motion process.
-
-    Args:
-        folder: Gets the log.
-        policy: To run; it fits the robot.
-        config: Of the robot; a simulated one is slowed to real time.
-        seconds: How long.
-        scheduler: Of the motion process: fifo or default.
-        cut: Switch torque off at the end.
-
-    Raises:
-        RobotError: If the robot cannot be reached, or its process dies.
-    """
-    name = f"fetlock-run-{os.getpid()}"
-    log = folder.path / "motion.log"
-    arguments = ["--config", str(folder.path / "config.yaml"), "--scheduler", scheduler, *(["--cut-on-exit"] if cut else [])]
-    with MotionProcess(name, arguments, log):
-        client = MotionClient(name, monotonic_s, sleep_s)
-        try:
-            report = _drive_client(folder, policy, config, client, seconds)
-        finally:
-            client.stop()
-            client.close()
-    said = tuple(line for line in log.read_text(errors="replace").splitlines() if line)
-    return replace(report, said=said)
-
-
-def _drive_client(folder: RunFolder, policy: Policy, config: RunConfig, client: MotionClient, seconds: float) -> RunReport:
-    timing = LatenessLog()
-    motion = RemoteMotion(client, MotionClock(client), round(config.bus_hz / config.control_hz), timing)
-    env: RobotEnv[WalkMemory] = RobotEnv(
-        motion,
-        make_task(config, motion.policy_period_s),
-        Beginning(client, routine=routine_of(config) is not None),
-        client.close,
-        task_of(config).time_limit_steps,
-        arena=config.arena,
-        timing=timing,
-    )
-    set_timer_slack()
-    report = _drive(folder, policy, config, env, seconds, realtime=True)
-    return replace(report, lateness_ms=timing.percentiles_ms(), granted=client.about.granted, lost=report.lost + motion.lost)
-
-
-def _drive(folder: RunFolder, policy: Policy, config: RunConfig, env: RobotEnv[WalkMemory], seconds: float, *, realtime: bool) -> RunReport:
-    layout = policy.config.layout
-    actor = NumpyActor(layout)
-    ticks = max(1, round(seconds * config.control_hz))
-    figures = _Figures()
-    with recording(folder, config, layout) as recorder:
-        link = recorder.link
-        collector = Collector(env, actor, link.steps[0], link.bus[0], seed=config.seed, index=0, episode=0, mean=True)
-        # Version 0 stands for no policy.
-        collector.adopt(max(1, policy.config.version), policy.vector)
-        if realtime:
-            gc.freeze()
-            gc.disable()
-        try:
-            while figures.steps < ticks:
-                recorder.look()
-                if realtime and recorder.refused:
-                    # What cannot be written is not worth moving motors for.
-                    collector.hold(Cause.DISK)
-                    sleep_s(_WAIT_S)
-                elif not realtime and ring_full(link, 0):
-                    sleep_s(_WAIT_S)
-                else:
-                    figures.count(collector, collector.collect(explore=False))
-        finally:
-            gc.enable()
-        return figures.report(config, env, lost=collector.lost, log=str(folder.path))
-
-
-@dataclass(slots=True)
-class _Figures:
-    """What has happened so far."""
-
-    steps: int = 0
-    episodes: int = 0
-    falls: int = 0
-    held: int = 0
-    bus_ticks: int = 0
-    measure: float = 0.0
-    _episode: int = -1
-
-    def count(self, collector: Collector, result: StepResult | None) -> None:
-        """Take the result of a policy tick; None if the robot failed in it."""
-        if result is None:
-            return
-        ended = result.terminated or result.truncated
-        episode = collector.episode - ended
-        self.episodes += episode != self._episode
-        self._episode = episode
-        self.steps += 1
-        self.measure += result.measure
-        self.falls += result.terminated
-        self.held += result.mode == Mode.HOLD
-        self.bus_ticks += len(result.ticks)
-
-    def report(self, config: RunConfig, env: RobotEnv[WalkMemory], *, lost: int, log: str) -> RunReport:
-        """Return what is to be said of the run."""
-        return RunReport(
-            policy="",
-            log=log,
-            seconds=self.steps / config.control_hz,
-            policy_ticks=self.steps,
-            episodes=self.episodes,
-            falls=self.falls,
-            measure=self.measure / self.steps,
-            held=self.held,
-            bus_ticks=self.bus_ticks,
-            missed=env.timing.missed,
-            lost=lost,
-        )
-
-
-class Beginning:
-    """Begins episodes where the robot is served: by a release, or, but for the first one's place, by its routine.
-
-    Args:
-        client: Of the motion process.
-        routine: Whether a routine brings the robot to where an episode begins.
-    """
-
-    def __init__(self, client: MotionClient, *, routine: bool) -> None:
-        self._client = client
-        self._routine = routine
-        self._placed = False
-
-    def __call__(self, rng: np.random.Generator, goes_on: Callable[[], bool] = lambda: True) -> list[BusTick]:
-        """Begin an episode drawn from `rng`; return the bus ticks from there to the present one, which the log begins with.
-
-        Raises:
-            RobotError: If the robot cannot be released, or its routine fails or is stopped.
-        """
-        first = self._client.head
-        if not self._routine or not self._placed:
-            self._client.release(int(rng.integers(2**31)))
-            self._placed = True
-        while self._routine and (end := self._client.reset(int(rng.integers(2**31)))).outcome is not Outcome.DONE:
-            if end.outcome is not Outcome.OPERATOR or not goes_on():
-                raise RobotError(f"the reset routine ended, {end.outcome.name.lower()}: {end.history}")
-            sys.stderr.write(f"waiting for an operator: {end.history}\n")
-            while needs_person(self._client.causes) and goes_on():
-                sleep_s(_LOOK_S)
-        self._client.read()
-        rows, _ = self._client.rows(first, self._client.position)
-        return [bus_tick_of(row) for row in rows if not Note(int(row["notes"])) & Note.SKIPPED]
-
-
-def _sentences(report: RunReport) -> str:
+def sentences(report: RunReport) -> str:
+    """Say a report in words."""
     late = report.lateness_ms
     timing = (
         ""

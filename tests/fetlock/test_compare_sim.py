@@ -83,4 +83,4 @@ def test_what_cannot_be_played_says_why(tmp_path: Path, capsys: Capture) -> None
     assert "is of another robot" in call(capsys, run, "--config", str(ROOT / "configs" / "kitty_walk.yaml"), code=2)
     assert "set bus_hz" in call(capsys, run, "--bus-hz", "250", code=2)
     assert "no picture format" in call(capsys, run, "--plot", str(tmp_path / "a.txt"), code=2)
-    assert "shows a simulation" in call(capsys, run, "--compare", "guard", "--plot", "a.png", code=2)
+    assert "shows a comparison" in call(capsys, run, "--compare", "guard", "--plot", "a.png", code=2)
