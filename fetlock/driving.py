@@ -12,6 +12,7 @@ import numpy as np
 
 from fetlock.build import make_env, make_task
 from fetlock.config import RunConfig, task_of
+from fetlock.keyboard import space_stops
 from fetlock.motion_process import MotionProcess
 from fetlock.recording import recording
 from fetlock.resets import routine_of
@@ -132,7 +133,7 @@ def run_simulated(folder: RunFolder, pilot: Pilot, config: RunConfig, seconds: f
 def run_realtime(
     folder: RunFolder, pilot: Pilot, config: RunConfig, seconds: float, *, scheduler: str = "fifo", cut: bool = False
 ) -> RunReport:
-    """Drive in real time, the robot and its guard in the motion process.
+    """Drive in real time, the robot and its guard in the motion process; space holds it where a person sits at the terminal.
 
     Args:
         folder: Gets the log.
@@ -151,7 +152,8 @@ def run_realtime(
     with MotionProcess(name, arguments, log):
         client = MotionClient(name, monotonic_s, sleep_s)
         try:
-            report = _drive_client(folder, pilot, config, client, seconds)
+            with space_stops():
+                report = _drive_client(folder, pilot, config, client, seconds)
         finally:
             client.stop()
             client.close()

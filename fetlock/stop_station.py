@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import sys
-import termios
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
+from fetlock.keyboard import each_key, next_keys
 from fetlock.stop_motion import stop_motion
 from robot.button import Button, ButtonConfig, open_button
 from robot.clock import monotonic_s
@@ -28,7 +26,6 @@ _PERIOD_S = 0.01
 _PATIENCE_S = 0.03
 # A button that a station watches is as good as the station: a dead one shows in a second, three check-ins of its own.
 _BUTTON_S = 1.0
-_KEY_BYTES = 1024
 _QUIT = b"q"
 
 
@@ -120,14 +117,15 @@ def watch(board: StopBoard, options: StationOptions) -> int:
     keyboard = sys.stdin.fileno() if sys.stdin.isatty() else None
     if keyboard is None and options.button is None:
         raise UsageError("a station needs a terminal for its keys, or a --button PORT")
-    with _keys(keyboard):
+    # A hand that falls on the keyboard stops the robots.
+    with each_key(keyboard, signals=False):
         station = Station(board, options, monotonic_s())
         if keyboard is not None:
             _say(f"watching: any key is {options.level.name}, q ends this station; 'fetlock stop --clear' elsewhere releases")
         shown: StopState | None = None
         going_on = True
         while going_on:
-            key = _key(keyboard)
+            key = next_keys(keyboard, _PERIOD_S)
             if key is None:
                 station.stop("keyboard (the terminal is gone)", monotonic_s())
                 return 1
@@ -135,36 +133,6 @@ def watch(board: StopBoard, options: StationOptions) -> int:
             shown = _show(board.state(monotonic_s()), shown)
         station.close(monotonic_s())
     return 0
-
-
-def _key(keyboard: int | None) -> bytes | None:
-    """Wait for a key for one period; b"" if none came, None if none can come any more."""
-    ready = select.select([] if keyboard is None else [keyboard], [], [], _PERIOD_S)[0]
-    if not ready:
-        return b""
-    try:
-        return os.read(ready[0], _KEY_BYTES) or None
-    except OSError:
-        return None
-
-
-@contextlib.contextmanager
-def _keys(keyboard: int | None) -> Iterator[None]:
-    """Let each key through at once, Ctrl-C and Ctrl-Z as well: a hand that falls on the keyboard stops the robots."""
-    if keyboard is None:
-        yield
-        return
-    before = termios.tcgetattr(keyboard)
-    raw = termios.tcgetattr(keyboard)
-    raw[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN)
-    # Without flow control: Ctrl-S is a key too.
-    raw[0] &= ~termios.IXON
-    try:
-        termios.tcsetattr(keyboard, termios.TCSANOW, raw)
-        yield
-    finally:
-        with contextlib.suppress(termios.error):
-            termios.tcsetattr(keyboard, termios.TCSANOW, before)
 
 
 def _show(state: StopState, shown: StopState | None) -> StopState:
