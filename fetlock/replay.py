@@ -13,10 +13,9 @@ from fetlock.config import RunConfig, config_yaml, load_config
 from fetlock.replays import acting, chain, playing, simulation
 from fetlock.replays.drawing import plot_tracking
 from fetlock.replays.logs import config_of, find_log, logs_of
-from robot.clock import wall_datetime
 from robot.errors import UsageError
 from training.rollout_log import read_log
-from training.runs import RunFolder
+from training.runs import RunFolder, run_path
 
 
 def run(argv: list[str]) -> int:
@@ -86,7 +85,7 @@ def _play(options: argparse.Namespace, path: Path, rest: list[str], parser: Verb
     # The same start, where a simulation draws one.
     config = playing.machine_for(options.on, config.model_copy(update={"seed": int(log.metadata.get("seed", config.seed))}))
     actions = playing.actions_to_play(path, log, made, config)
-    folder = options.runs_dir / (options.name or f"play-{wall_datetime():%Y%m%d-%H%M%S}")
+    folder = run_path(options.runs_dir, options.name, "play")
     with RunFolder.create(folder, config_yaml(config)) as opened:
         report = playing.play_on(opened, path, log, actions, config, options.on)
     sys.stdout.write(json.dumps(asdict(report)) + "\n" if options.json else playing.sentence(report))

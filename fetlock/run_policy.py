@@ -14,9 +14,8 @@ from fetlock.driving import RunReport, pilot_of, run_realtime, run_simulated
 from fetlock.evaluate import default_config_of
 from fetlock.machines import HardwareConfig
 from policy.snapshot import load_policy, save_policy
-from robot.clock import wall_datetime
 from robot.errors import UsageError
-from training.runs import RunFolder
+from training.runs import RunFolder, run_path
 
 
 def run(argv: list[str]) -> int:
@@ -41,7 +40,7 @@ def run(argv: list[str]) -> int:
     policy.config.layout.require_same(policy_layout(config), str(options.policy))
     pilot = pilot_of(policy)
     realtime = options.realtime or isinstance(config.robot, HardwareConfig)
-    path = options.runs_dir / (options.name or f"run-{wall_datetime():%Y%m%d-%H%M%S}")
+    path = run_path(options.runs_dir, options.name, "run")
     with RunFolder.create(path, config_yaml(config)) as folder:
         save_policy(folder.path / "policy", policy)
         if realtime:

@@ -18,7 +18,7 @@ from fetlock.config import RunConfig, config_yaml, load_config
 from fetlock.progress import Gauge, Progress
 from fetlock.recording import metadata_of
 from policy.layout import PolicyLayout
-from robot.clock import monotonic_s, sleep_s, wall_datetime
+from robot.clock import monotonic_s, sleep_s
 from robot.errors import UsageError
 from robot.transport import sweep
 from training.contract import Contract
@@ -28,7 +28,7 @@ from training.roles.collect import collect
 from training.roles.evaluate import evaluate
 from training.roles.record import record
 from training.rollout_log import read_run, recover, stream_positions
-from training.runs import RunFolder
+from training.runs import RunFolder, run_path
 from training.supervisor import Role, Supervisor
 
 # How often the supervisor looks at its children and the counters.
@@ -38,7 +38,7 @@ _POLL_S = 0.1
 def run(argv: list[str]) -> int:
     """Train; see `fetlock train --help`."""
     parser = VerbParser("train", "Train a policy; the run's folder holds all that it leaves.")
-    parser.add_argument("--name", help="name of the run's folder; by default the task and the time")
+    parser.add_argument("--name", help="name of the run's folder; by default train and the time")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where run folders are made")
     parser.add_argument("--resume", action="store_true", help="go on with the run of this name")
     parser.add_argument("--deterministic", action="store_true", help="everything in one process, bit-reproducible")
@@ -46,7 +46,7 @@ def run(argv: list[str]) -> int:
     options, rest = parser.read_before_config(argv)
     if options.resume and options.name is None:
         raise UsageError("--resume needs the --name of the run to go on with")
-    path = options.runs_dir / (options.name or f"minitaur-walk-{wall_datetime():%Y%m%d-%H%M%S}")
+    path = run_path(options.runs_dir, options.name, "train")
     if options.resume and not rest and (path / "config.yaml").is_file():
         rest = ["--config", str(path / "config.yaml")]
     config = load_config(rest, prog=parser.prog, others=parser.flags)

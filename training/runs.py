@@ -12,11 +12,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from robot.clock import wall_datetime
 from robot.errors import FetlockError, UsageError
 
 _CONFIG = "config.yaml"
 # Below this much free space a run would not get far: a walking run of 20,000 steps writes 30 MB (measured).
 _FREE_BYTES = 200_000_000
+
+
+def run_path(runs_dir: Path, name: str | None, kind: str) -> Path:
+    """Return the folder of a run: its name in the folder of runs, by default its kind and the time.
+
+    Raises:
+        UsageError: If the name would lead elsewhere.
+    """
+    if name is None:
+        return runs_dir / f"{kind}-{wall_datetime():%Y%m%d-%H%M%S}"
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise UsageError(f"--name {name!r} is no name of a folder: give one without slashes, and --runs-dir for where it is made")
+    return runs_dir / name
 
 
 class RunFolder:

@@ -71,6 +71,8 @@ def test_what_cannot_be_played_says_why_and_leaves_nothing(walked: Path, tmp_pat
     )
     assert "give one of them" in play(capsys, tmp_path, str(walked), "--on", "sim", "--compare", "guard", code=2)
     assert "shows a comparison" in play(capsys, tmp_path, str(walked), "--on", "sim", "--video", "a.mp4", code=2)
+    assert main(["replay", str(walked), "--on", "sim", "--runs-dir", str(tmp_path), "--name", "../outside"]) == 2
+    assert "is no name of a folder" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UsageError, match="have no bus"):
         machine_for("emulated", load_config([]))

@@ -227,6 +227,7 @@ def test_wrong_calls_are_refused_in_one_line_and_touch_nothing(trained, tmp_path
     assert "another configuration" in complaint(train(run.parent, "run", "--resume", "--seed", "9"), 2)
     assert "no run to resume" in complaint(train(tmp_path, "other", "--resume"), 2)
     assert "--name" in complaint(fetlock("train", "--resume"), 2)
+    assert "is no name of a folder" in complaint(train(tmp_path, "../run"), 2)
     assert {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()} == before
     (tmp_path / "file").write_text("")
     assert "--runs-dir" in complaint(train(tmp_path / "file", "run"), 1)
