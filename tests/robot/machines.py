@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
@@ -15,8 +17,10 @@ from robot.clock import RealTimeClock, TickClock
 from robot.description import RobotDescription, load_description
 from robot.dynamixel.backends import BusConfig, open_bus
 from robot.emulator import EmulatorProcess
+from robot.errors import StaleError
 from robot.hardware import HardwareRobot
 
+Result = TypeVar("Result")
 PERIOD_S = 0.01
 # Silence that a busy machine may need: two processes share two cores with whatever else runs.
 PATIENT_S = 0.05
@@ -49,6 +53,14 @@ def connect(port: str, description: RobotDescription, backend: str = "native", s
 def opener(port: str, description: RobotDescription, config: BusConfig, silence_s: float) -> Callable[[], object]:
     """Return what opens the bus of a machine."""
     return lambda: open_bus(port, description.bus.baud, config, silence_s)
+
+
+def undisturbed(act: Callable[[], Result]) -> Result:
+    """Do something in real time, and again, up to three times, where a busy machine has kept the emulated motors from answering."""
+    for _ in range(2):
+        with contextlib.suppress(StaleError):
+            return act()
+    return act()
 
 
 @contextmanager
