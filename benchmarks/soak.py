@@ -50,6 +50,7 @@ class Tally:
     nearer: int = 0
     probes: int = 0
     probes_lost: int = 0
+    blocked: int = 0
     holds: int = 0
     changed: int = 0
     worst_velocity: float = 0.0
@@ -97,7 +98,19 @@ def _row(parts: list[Tally]) -> dict[str, JsonValue]:
     actions = total("actions")
     counts: dict[str, JsonValue] = {
         name: total(name)
-        for name in ("actions", "position", "velocity", "acceleration", "not_finite", "nearer", "probes", "probes_lost", "holds", "changed")
+        for name in (
+            "actions",
+            "position",
+            "velocity",
+            "acceleration",
+            "not_finite",
+            "nearer",
+            "probes",
+            "probes_lost",
+            "blocked",
+            "holds",
+            "changed",
+        )
     }
 
     def most(name: str) -> float:
@@ -127,6 +140,7 @@ class Run:
         self._pulse = POSITION_RAD if robot != "minitaur" else 0.0
         self._middle = 0.5 * (self._limits.position_min_rad + self._limits.position_max_rad)
         self._sent: list[FloatArray] = []
+        self._newest = Reason.NONE
         self._begin()
 
     def burst(self) -> None:
@@ -174,6 +188,10 @@ class Run:
             self._leave_hold()
             self._probe()
             return
+        if Reason.APART in self._newest:
+            # The straight way to the middle would bring fingers nearer to each other: the claw waits for another command.
+            self.tally.blocked += 1
+            return
         reach = 0.02 * (self._limits.position_max_rad - self._limits.position_min_rad)
         for tick in range(_PROBE):
             # Commands as slow as these reach the robot one straight line later.
@@ -186,6 +204,7 @@ class Run:
     def _tick(self, target: FloatArray) -> FloatArray:
         applied = self._guard.write(Command(frozen_array(target)))
         self._sent.append(applied.position_rad)
+        self._newest = applied.reasons
         self.tally.changed += bool(applied.reasons & ~Reason.INTERPOLATED)
         plant, tally, limits = self._plant, self.tally, self._limits
         plant.wait()
