@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,8 +13,7 @@ from fetlock.machines import names_of_joints
 from fetlock.revision import revision
 from policy.layout import PolicyLayout
 from robot.clock import monotonic_s
-from robot.transport import sweep
-from training.link import Link, LinkShape
+from training.link import Link, linked
 from training.roles.record import record
 from training.rollout_log import RunMetadata, StreamPosition
 from training.runs import RunFolder
@@ -63,11 +61,7 @@ def recording(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> Ite
         config: Of the run.
         layout: Of the policy that drives.
     """
-    sweep(r"fetlock-([0-9]+)-[a-z0-9]+")
-    joints = len(layout.joint_names)
-    shape = LinkShape(f"fetlock-{os.getpid()}", 1, len(layout.observation_names), len(layout.action_names), joints, layout.vector_size)
-    link = Link.create(shape, [StreamPosition()])
-    try:
+    with linked(layout, [StreamPosition()]) as (shape, link):
         logger = Role("logger", partial(record, shape, folder.path / "rollouts", metadata_of(folder.config_sha, config)))
         supervisor = Supervisor([logger], folder.path / "logs")
         supervisor.start()
@@ -76,9 +70,6 @@ def recording(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> Ite
         finally:
             link.counters.set("stop", 1)
             supervisor.join()
-    finally:
-        link.close()
-        link.unlink()
 
 
 def metadata_of(config_sha: str, config: RunConfig) -> RunMetadata:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -20,10 +20,9 @@ from fetlock.recording import metadata_of
 from policy.layout import PolicyLayout
 from robot.clock import monotonic_s, sleep_s
 from robot.errors import UsageError
-from robot.transport import sweep
 from training.contract import Contract
 from training.evaluation import read_evaluations
-from training.link import Link, LinkShape
+from training.link import Link, LinkShape, linked
 from training.roles.collect import collect
 from training.roles.evaluate import evaluate
 from training.roles.record import record
@@ -70,26 +69,11 @@ def _require_whole(folder: RunFolder) -> None:
     read_run(folder.path / "rollouts")
 
 
-@contextmanager
-def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> Iterator[tuple[LinkShape, Link]]:
+def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> AbstractContextManager[tuple[LinkShape, Link]]:
     """Create the run's shared memory with streams that begin behind its log."""
-    collectors = config.train.collectors
-    sweep(r"fetlock-([0-9]+)-[a-z0-9]+")
-    shape = LinkShape(
-        f"fetlock-{os.getpid()}",
-        collectors,
-        len(layout.observation_names),
-        len(layout.action_names),
-        len(layout.joint_names),
-        layout.vector_size,
-    )
-    recover(folder.path / "rollouts")
-    link = Link.create(shape, stream_positions(folder.path / "rollouts", collectors))
-    try:
-        yield shape, link
-    finally:
-        link.close()
-        link.unlink()
+    rollouts = folder.path / "rollouts"
+    recover(rollouts)
+    return linked(layout, stream_positions(rollouts, config.train.collectors))
 
 
 def _train_in_processes(folder: RunFolder, config: RunConfig) -> LoopFigures:

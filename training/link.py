@@ -7,9 +7,13 @@ The supervisor creates a link and unlinks it; every other process attaches by na
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from robot.transport import Counters, Ring
+from policy.layout import PolicyLayout
+from robot.transport import Counters, Ring, sweep
 from training.records import bus_dtype, step_dtype
 from training.rollout_log.recovery import StreamPosition
 from training.transport import WeightSlot
@@ -50,6 +54,12 @@ class LinkShape:
     action: int
     joints: int
     vector: int
+
+    @classmethod
+    def of(cls, layout: PolicyLayout, collectors: int) -> LinkShape:
+        """Return the sizes for a policy, under the name of this process."""
+        sizes = (len(layout.observation_names), len(layout.action_names), len(layout.joint_names), layout.vector_size)
+        return cls(f"fetlock-{os.getpid()}", collectors, *sizes)
 
 
 class Link:
@@ -109,6 +119,24 @@ class Link:
 
     def _pieces(self) -> list[Ring | WeightSlot | Counters]:
         return [*self.steps, *self.bus, self.weights, self.candidate, self.counters]
+
+
+@contextmanager
+def linked(layout: PolicyLayout, starts: list[StreamPosition]) -> Iterator[tuple[LinkShape, Link]]:
+    """Create the shared memory of a run, remove it at the end, and what dead runs have left.
+
+    Args:
+        layout: Of the run's policy.
+        starts: Where each collector's streams begin.
+    """
+    sweep(r"fetlock-([0-9]+)-[a-z0-9]+")
+    shape = LinkShape.of(layout, len(starts))
+    link = Link.create(shape, starts)
+    try:
+        yield shape, link
+    finally:
+        link.close()
+        link.unlink()
 
 
 def _fields(collectors: int) -> tuple[str, ...]:

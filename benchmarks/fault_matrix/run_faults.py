@@ -6,7 +6,6 @@ The roles are the real ones over one link, on the simulated Minitaur slowed to r
 from __future__ import annotations
 
 import multiprocessing
-import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,10 +47,7 @@ class Run:
         self.folder = folder
         config = load_config(list(_FLAGS))
         self._layout = layout = policy_layout(config)
-        joints = len(layout.joint_names)
-        self.shape = LinkShape(
-            f"fetlock-{os.getpid()}", 1, len(layout.observation_names), len(layout.action_names), joints, layout.vector_size
-        )
+        self.shape = LinkShape.of(layout, 1)
         self.link = Link.create(self.shape, [StreamPosition()])
         contract = contract_of(config)
         self._bodies: dict[str, Callable[[], None]] = {
