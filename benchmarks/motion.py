@@ -29,7 +29,6 @@ from benchmarks.report import Report
 from fetlock.config import DEFAULT_CONFIG, config_yaml, load_config
 from fetlock.driving import pilot_of, run_realtime
 from fetlock.motion_process import MotionProcess
-from policy.snapshot import load_policy
 from robot.clock import TickStatistics, monotonic_s, sleep_s
 from robot.errors import RobotError, UsageError
 from robot.types import Command
@@ -103,11 +102,12 @@ def _stand(client: MotionClient, ticks: int, policy_ticks: int) -> Drive:
 def by_policy(config: Path, policy: Path, scheduler: str, seconds: float) -> dict[str, JsonValue]:
     """Let a policy drive the robot of a configuration for so long; return what `fetlock run` reports."""
     settings = load_config(["--config", str(config)])
+    pilot, _ = pilot_of(policy, settings)
     with (
         tempfile.TemporaryDirectory(prefix="fetlock-bench-") as place,
         RunFolder.create(Path(place) / "run", config_yaml(settings)) as folder,
     ):
-        report = run_realtime(folder, pilot_of(load_policy(policy)), settings, seconds, scheduler=scheduler)
+        report = run_realtime(folder, pilot, settings, seconds, scheduler=scheduler)
     return {
         "ticks": report.bus_ticks,
         "lateness_ms": dict(report.lateness_ms or {}),

@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from fetlock.build import make_env, make_task
+from fetlock.build import make_env, make_task, policy_layout
 from fetlock.config import RunConfig, task_of
 from fetlock.keyboard import space_stops
 from fetlock.motion_process import MotionProcess
@@ -18,7 +19,7 @@ from fetlock.recording import recording
 from fetlock.resets import routine_of
 from policy.acting import Actor, NumpyActor
 from policy.layout import PolicyLayout, Vector
-from policy.snapshot import Policy
+from policy.snapshot import Policy, load_policy
 from robot.clock import TickStatistics, monotonic_s, set_timer_slack, sleep_s
 from robot.errors import RobotError
 from safety import MotionClient, MotionClock, RemoteMotion
@@ -60,10 +61,20 @@ class Pilot:
     episode: int = 0
 
 
-def pilot_of(policy: Policy) -> Pilot:
-    """Return a policy as a pilot: its mean action."""
+def pilot_of(path: Path, config: RunConfig) -> tuple[Pilot, Policy]:
+    """Read a policy; return it as a pilot, its mean action, and as it is.
+
+    Args:
+        path: Run folder, or the folder of a policy.
+        config: Of the robot that it is to drive.
+
+    Raises:
+        PolicyError: If it cannot be read, or is of another robot or task.
+    """
+    policy = load_policy(path)
     layout = policy.config.layout
-    return Pilot(NumpyActor(layout), layout, policy.vector, max(1, policy.config.version))
+    layout.require_same(policy_layout(config), str(path))
+    return Pilot(NumpyActor(layout), layout, policy.vector, max(1, policy.config.version)), policy
 
 
 @dataclass(frozen=True, slots=True)

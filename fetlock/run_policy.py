@@ -8,12 +8,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from fetlock.arguments import VerbParser
-from fetlock.build import policy_layout
 from fetlock.config import config_yaml, load_config
 from fetlock.driving import RunReport, pilot_of, run_realtime, run_simulated
 from fetlock.evaluate import default_config_of
 from fetlock.machines import HardwareConfig
-from policy.snapshot import load_policy, save_policy
+from policy.snapshot import save_policy
 from robot.errors import UsageError
 from training.runs import RunFolder, run_path
 
@@ -36,9 +35,7 @@ def run(argv: list[str]) -> int:
         raise UsageError(f"--duration {options.duration}: give 0.1 to 86400 seconds")
     config = load_config(rest, prog=parser.prog, others=parser.flags, default=default_config_of(options.policy))
     # A policy that cannot be read, or is of another robot or task, starts none and leaves no folder.
-    policy = load_policy(options.policy)
-    policy.config.layout.require_same(policy_layout(config), str(options.policy))
-    pilot = pilot_of(policy)
+    pilot, policy = pilot_of(options.policy, config)
     realtime = options.realtime or isinstance(config.robot, HardwareConfig)
     path = run_path(options.runs_dir, options.name, "run")
     with RunFolder.create(path, config_yaml(config)) as folder:

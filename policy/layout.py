@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -66,13 +67,19 @@ class PolicyLayout(BaseModel):
 
     def require_same(self, other: PolicyLayout, where: str) -> None:
         """Raise PolicyError naming the first field in which `other`, the robot's layout, differs from this policy's of `where`."""
-        for field in type(self).model_fields:
+        if difference := self.difference(other, type(self).model_fields):
+            raise PolicyError(
+                f"{where}: the policy was trained for {difference}: "
+                "run it with the configuration in its own run folder (--config RUN/config.yaml)"
+            )
+
+    def difference(self, other: PolicyLayout, fields: Iterable[str]) -> str:
+        """Say the first of some fields in which `other`, the robot's layout, differs, and how; nothing if none does."""
+        for field in fields:
             mine, theirs = getattr(self, field), getattr(other, field)
             if mine != theirs:
-                raise PolicyError(
-                    f"{where}: the policy was trained for {field} {_short(mine)}, this robot has {_short(theirs)}: "
-                    "run it with the configuration in its own run folder (--config RUN/config.yaml)"
-                )
+                return f"{field} {_short(mine)}, this robot has {_short(theirs)}"
+        return ""
 
 
 def _short(value: object) -> str:

@@ -13,7 +13,7 @@ from fetlock.config import RunConfig
 from fetlock.driving import Pilot, run_realtime, run_simulated
 from fetlock.machines import EmulatedConfig, HardwareConfig
 from policy.acting import Backend
-from policy.layout import PolicyLayout, Vector
+from policy.layout import Vector
 from robot.errors import LogError, UsageError
 from safety.types import Mode
 from sim import MinitaurConfig
@@ -110,7 +110,8 @@ def actions_to_play(path: Path, log: RolloutLog, made: RunConfig, config: RunCon
         raise LogError(f"{path} holds no step: choose another episode")
     if log.steps["step"][0] != 0:
         raise LogError(f"{path} begins at step {log.steps['step'][0]} of its episode: only from its start can a motion be played")
-    _require_same_meaning(path, policy_layout(made), policy_layout(config))
+    if difference := policy_layout(made).difference(policy_layout(config), _MEANING):
+        raise UsageError(f"{path}: its actions were made for {difference}: give a fitting --config")
     driven = log.steps["mode"] == Mode.ACTIVE
     count = len(driven) if driven.all() else int(np.argmin(driven))
     if not count:
@@ -161,19 +162,6 @@ def sentence(report: PlayReport) -> str:
     how = "all that was driven" if report.finished else f"then something stopped it ({report.held} ticks held by the guard)"
     apart = "" if report.rms_rad is None else f"; joints were {report.rms_rad:.4f} rad RMS from where they had been"
     return f"{report.log} on {report.on}: {report.played} of {report.steps} steps, {how}{apart}\nlog: {report.run}\n"
-
-
-def _require_same_meaning(path: Path, made: PolicyLayout, layout: PolicyLayout) -> None:
-    for field in _MEANING:
-        then, now = getattr(made, field), getattr(layout, field)
-        if then != now:
-            raise UsageError(
-                f"{path}: its actions were made for {field} {_short(then)}, this robot has {_short(now)}: give a fitting --config"
-            )
-
-
-def _short(value: object) -> str:
-    return f"({value[0]!r}, ... {len(value)} in all)" if isinstance(value, tuple) and len(value) > 4 else repr(value)
 
 
 def _distance(log: RolloutLog, run: Path) -> float | None:
