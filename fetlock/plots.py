@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color), whose hues stay apart for colour-blind readers; without its yellow, pale on white.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 # A line for a running mean over this many episodes; single episodes are dots behind it. A walking run has about 25: 10 would lag behind.
 _WINDOW = 5
 _SIZE_INCHES = (11.0, 7.0)
@@ -144,7 +144,7 @@ def _draw(runs: list[Curves]) -> Figure:
     FigureCanvasAgg(figure)
     (returns, speed), (falls, length) = figure.subplots(2, 2, sharex=True)
     for index, run in enumerate(runs):
-        colour = _COLOURS[index % len(_COLOURS)]
+        colour = COLOURS[index % len(COLOURS)]
         _episodes(returns, run, run.episode_return, colour)
         _episodes(speed, run, run.measure, colour)
         _episodes(length, run, run.length.astype(np.float64), colour)
@@ -189,6 +189,11 @@ def _evaluations(axes: Axes, run: Curves, values: list[float], colour: str) -> N
 def _label(axes: Axes, title: str, unit: str) -> None:
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_ylabel(unit, fontsize=9)
+    plain(axes)
+
+
+def plain(axes: Axes) -> None:
+    """Leave of the frame what is read: a pale grid, two sides, small figures."""
     axes.grid(color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -12,9 +12,9 @@ from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, config_yaml, load_config
 from fetlock.replays import acting, chain, playing, simulation
 from fetlock.replays.drawing import plot_tracking
-from fetlock.replays.logs import config_of, find_log, logs_of
+from fetlock.replays.logs import config_of, find_log, some_logs_of
 from robot.errors import UsageError
-from training.rollout_log import read_log
+from training.rollout_log import RolloutLog, read_log
 from training.runs import RunFolder, run_path
 
 
@@ -47,9 +47,10 @@ def run(argv: list[str]) -> int:
     paths = _paths(options)
     if options.on is not None:
         return _play(options, paths[0], rest, parser)
-    with config_of(paths[-1], read_log(paths[-1])) as default:
+    log = read_log(paths[-1])
+    with config_of(paths[-1], log) as default:
         config = load_config(rest, prog=parser.prog, others=parser.flags, default=default)
-    result, words, exact = _compared(options, paths, config)
+    result, words, exact = _compared(options, paths, log, config)
     sys.stdout.write(json.dumps(result) + "\n" if options.json else words)
     return 0 if exact else 1
 
@@ -60,9 +61,7 @@ def _paths(options: argparse.Namespace) -> list[Path]:
     one = options.on is not None or options.compare == "sim" or options.episode is not None
     if one:
         return [find_log(options.log, options.collector, options.episode)]
-    if not (paths := logs_of(options.log)):
-        raise UsageError(f"{options.log} has no log yet: train or run with it first")
-    return paths
+    return some_logs_of(options.log)
 
 
 def _require_fitting(options: argparse.Namespace) -> None:
@@ -92,8 +91,8 @@ def _play(options: argparse.Namespace, path: Path, rest: list[str], parser: Verb
     return 0 if report.finished else 1
 
 
-def _compared(options: argparse.Namespace, paths: list[Path], config: RunConfig) -> tuple[dict[str, object], str, bool]:
-    """Return what was found, in words, and whether it may be called a success."""
+def _compared(options: argparse.Namespace, paths: list[Path], log: RolloutLog, config: RunConfig) -> tuple[dict[str, object], str, bool]:
+    """Return what was found, in words, and whether it may be called a success; `log` is the last one, read already."""
     if options.compare == "guard":
         decided = chain.compare_chain(paths, config)
         return asdict(decided), chain.sentence(decided), decided.exact
@@ -102,7 +101,7 @@ def _compared(options: argparse.Namespace, paths: list[Path], config: RunConfig)
             raise UsageError("which policy? give --policy RUN_FOLDER")
         asked = acting.compare_actions(paths, options.policy or options.log, config)
         return asdict(asked), acting.sentence(asked), True
-    played = simulation.play(paths[0], config, video=options.video)
+    played = simulation.play(paths[0], log, config, video=options.video)
     if options.plot is not None:
         plot_tracking(played, options.plot)
     compared = simulation.compare(paths[0], played)

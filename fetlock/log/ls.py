@@ -12,8 +12,7 @@ from rich.table import Table
 
 from fetlock.arguments import VerbParser
 from fetlock.log.summary import LogSummary, summarise
-from fetlock.replays.logs import logs_of
-from robot.errors import UsageError
+from fetlock.replays.logs import some_logs_of
 from training.rollout_log import read_log
 
 
@@ -23,9 +22,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("run", type=Path, metavar="RUN_OR_LOG", help="a run folder, or an .mcap file")
     parser.add_argument("--json", action="store_true", help="print one line of JSON for each log")
     options = parser.read(argv)
-    paths = logs_of(options.run)
-    if not paths:
-        raise UsageError(f"{options.run} has no log yet: train or run with it first")
+    paths = some_logs_of(options.run)
     found = [summarise(path, read_log(path)) for path in paths]
     if options.json:
         for summary in found:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from fetlock.arguments import VerbParser
-from fetlock.replays.logs import logs_of
-from robot.errors import LogError, UsageError
+from fetlock.replays.logs import flaw, some_logs_of
+from robot.errors import LogError
 from safety.types import Mode
-from training.rollout_log import PART, RolloutLog, read_log, read_run
+from training.rollout_log import RolloutLog, read_log, read_run
 
 
 def run(argv: list[str]) -> int:
@@ -22,9 +22,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("run", type=Path, metavar="RUN_OR_LOG", help="a run folder, or an .mcap file")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options = parser.read(argv)
-    paths = logs_of(options.run)
-    if not paths:
-        raise UsageError(f"{options.run} has no log yet: train or run with it first")
+    paths = some_logs_of(options.run)
     steps = ticks = 0
     found: list[str] = []
     for path in paths:
@@ -52,10 +50,8 @@ def run(argv: list[str]) -> int:
 def complaints(path: Path, log: RolloutLog) -> Iterator[str]:
     """Yield what is wrong with one log."""
     steps, bus = log.steps, log.bus
-    if path.suffix == PART:
-        yield "unfinished: its writer lives, or `fetlock log recover` finishes it"
-    elif not log.intact:
-        yield f"damaged after {len(steps)} steps and {len(bus)} bus ticks: restore it from a copy"
+    if wrong := flaw(path, log):
+        yield wrong
     if missing := {"seed", "collector", "episode", "robot"} - log.metadata.keys():
         yield f"does not say its {', '.join(sorted(missing))}"
     if len(steps):

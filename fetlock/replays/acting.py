@@ -10,10 +10,10 @@ import numpy as np
 
 from fetlock.build import policy_layout
 from fetlock.config import RunConfig
+from fetlock.replays.logs import read_whole
 from policy.acting import NumpyActor
 from policy.snapshot import load_policy
 from robot.errors import LogError
-from training.rollout_log import read_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,7 @@ def compare_actions(paths: Sequence[Path], policy_path: Path, config: RunConfig)
     steps = random = same = 0
     worst, at = 0.0, ""
     for path in paths:
-        log = read_log(path)
-        if not log.intact:
-            raise LogError(f"{path} is damaged after {len(log.steps)} steps: `fetlock log recover` finishes what a killed process left")
+        log = read_whole(path)
         driven = log.steps[log.steps["policy_version"] > 0] if len(log.steps) else log.steps
         steps, random = steps + len(log.steps), random + len(log.steps) - len(driven)
         if not len(driven):

@@ -11,12 +11,13 @@ import numpy as np
 from fetlock.config import RunConfig
 from fetlock.guarding import emitter_of
 from fetlock.machines import names_of_joints
-from robot.errors import LogError, UsageError
+from fetlock.replays.logs import another_robot, read_whole
+from robot.errors import LogError
 from safety.modes import sentences
 from safety.rerun import Difference, Rerun
 from safety.tick_records import bus_tick_of
 from safety.types import Reason
-from training.rollout_log import RolloutLog, read_log
+from training.rollout_log import RolloutLog
 
 # Fields without which a tick cannot be decided again; older logs lack them.
 _NEEDED = ("notes", "heating_a2", "has")
@@ -61,7 +62,7 @@ def compare_chain(paths: Sequence[Path], config: RunConfig) -> ChainComparison:
     ticks = repeated = skipped = different = 0
     largest_rad, first = 0.0, ""
     for path in paths:
-        log = read_log(path)
+        log = read_whole(path)
         _require_complete(path, log, config)
         # A file begins where an episode does: what the chain remembers of the one before is forgotten there.
         chain = Rerun(emitter_of(config))
@@ -99,13 +100,9 @@ def _names(reasons: Reason) -> str:
 
 
 def _require_complete(path: Path, log: RolloutLog, config: RunConfig) -> None:
-    if not log.intact:
-        raise LogError(f"{path} is damaged after {len(log.bus)} bus ticks: `fetlock train --resume` recovers what its run left behind")
     names = log.bus.dtype.names or ()
     if missing := [name for name in _NEEDED if name not in names]:
         raise LogError(f"{path} does not hold what the guard knew ({', '.join(missing)}): an older Fetlock made it, or it has no tick")
     joints = len(names_of_joints(config.robot))
     if log.metadata.get("robot") != config.robot.kind or log.bus["position_rad"].shape[1] != joints:
-        raise UsageError(
-            f"{path} is of another robot ({log.metadata.get('robot')}) than the configuration ({config.robot.kind}): give its --config"
-        )
+        raise another_robot(path, log, config)

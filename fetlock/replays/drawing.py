@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from fetlock.plots import save_figure
+from fetlock.plots import COLOURS, plain, save_figure
+from fetlock.replays.gap import rms_by_joint
 from fetlock.replays.simulation import Played
 
 _COLUMNS = 3
 _WIDTH_INCHES, _ROW_INCHES = 12.0, 2.1
-# Okabe and Ito's palette, as in the learning curves.
-_RECORDED, _SIMULATED, _SENT = "#D55E00", "#0072B2", "0.7"
+_SIMULATED, _RECORDED, _SENT = *COLOURS[:2], "0.7"
 
 
 def plot_tracking(played: Played, out: Path) -> None:
@@ -30,6 +28,7 @@ def plot_tracking(played: Played, out: Path) -> None:
     figure = Figure(figsize=(_WIDTH_INCHES, _ROW_INCHES * rows + 0.6), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, _COLUMNS, sharex=True, squeeze=False)
+    rms = rms_by_joint(bus["position_rad"] - played.position_rad)
     time_s = bus["stamp_s"] - bus["stamp_s"][0]
     for joint, axes in enumerate(panels.ravel()):
         if joint >= len(names):
@@ -38,12 +37,8 @@ def plot_tracking(played: Played, out: Path) -> None:
         axes.plot(time_s, bus["emission_rad"][:, joint], color=_SENT, linewidth=0.8, label="sent")
         axes.plot(time_s, bus["position_rad"][:, joint], color=_RECORDED, linewidth=1.1, label="recorded")
         axes.plot(time_s, played.position_rad[:, joint], color=_SIMULATED, linewidth=0.9, linestyle="--", label="simulated")
-        rms = float(np.sqrt(np.mean((bus["position_rad"][:, joint] - played.position_rad[:, joint]) ** 2)))
-        axes.set_title(f"{names[joint]}, {rms:.4f} rad RMS apart", fontsize=9, loc="left")
-        axes.grid(color="0.9", linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=8)
-        axes.margins(x=0.01)
+        axes.set_title(f"{names[joint]}, {rms[joint]:.4f} rad RMS apart", fontsize=9, loc="left")
+        plain(axes)
     for axes in panels[:, 0]:
         axes.set_ylabel("rad", fontsize=8)
     for axes in panels[-1]:

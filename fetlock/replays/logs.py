@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from fetlock.config import RunConfig
 from fetlock.evaluate import default_config_of
-from robot.errors import UsageError
-from training.rollout_log import RolloutLog, log_files, read_log
+from robot.errors import LogError, UsageError
+from training.rollout_log import PART, RolloutLog, log_files, read_log
 
 
 def find_log(path: Path, collector: int, episode: int | None) -> Path:
@@ -30,6 +31,13 @@ def find_log(path: Path, collector: int, episode: int | None) -> Path:
     if whole is None:
         raise UsageError(f"{path} has no complete episode of collector {collector}: {_offer(files)}")
     return whole
+
+
+def some_logs_of(path: Path) -> list[Path]:
+    """As `logs_of`; raises UsageError also if the run has none yet."""
+    if not (paths := logs_of(path)):
+        raise UsageError(f"{path} has no log yet: train or run with it first")
+    return paths
 
 
 def logs_of(path: Path) -> list[Path]:
@@ -59,6 +67,30 @@ def config_of(path: Path, log: RolloutLog) -> Iterator[Path]:
         file = Path(folder) / f"config of {path.name}.yaml"
         file.write_text(text)
         yield file
+
+
+def flaw(path: Path, log: RolloutLog) -> str:
+    """Say what is wrong with a log as a whole, nothing if it was read to its end."""
+    if path.suffix == PART:
+        return "unfinished: its writer lives, or `fetlock log recover` finishes it"
+    if not log.intact:
+        return f"damaged after {len(log.steps)} steps and {len(log.bus)} bus ticks: restore it from a copy"
+    return ""
+
+
+def read_whole(path: Path) -> RolloutLog:
+    """Read a log; raises LogError if it is unfinished, damaged, or none."""
+    log = read_log(path)
+    if wrong := flaw(path, log):
+        raise LogError(f"{path} is {wrong}")
+    return log
+
+
+def another_robot(path: Path, log: RolloutLog, config: RunConfig) -> UsageError:
+    """Return the error of a log that does not fit a configuration."""
+    return UsageError(
+        f"{path} is of another robot ({log.metadata.get('robot')}) than the configuration ({config.robot.kind}): give its --config"
+    )
 
 
 def _offer(files: list[Path]) -> str:

@@ -17,13 +17,14 @@ import numpy as np
 from fetlock.config import RunConfig
 from fetlock.machines import simulated
 from fetlock.replays.gap import lag_s, rms_by_joint
+from fetlock.replays.logs import another_robot, flaw
 from fetlock.video import Film
 from robot.errors import LogError, UsageError
 from robot.types import Command, frozen_array
 from sim import Simulation, simulate
 from sim.simulation import SimulatedRobot
 from training.collector import episode_rng
-from training.rollout_log import Records, RolloutLog, read_log
+from training.rollout_log import PART, Records, RolloutLog
 
 # The file says when a tick was to the nanosecond.
 _PERIOD_TOLERANCE_S = 1e-9
@@ -73,19 +74,19 @@ class Played:
     base_m: np.ndarray
 
 
-def play(path: Path, config: RunConfig, video: Path | None = None) -> Played:
+def play(path: Path, log: RolloutLog, config: RunConfig, video: Path | None = None) -> Played:
     """Play one log in simulation.
 
     Args:
-        path: The file.
+        path: Of the log.
+        log: What it holds.
         config: Of the simulation; that of an emulated machine is played without its bus.
         video: File to film it into.
 
     Raises:
-        LogError: If the file is no log, holds no tick, or does not begin with its episode.
+        LogError: If it holds no tick, is damaged, or does not begin with its episode.
         UsageError: If the log is of another robot or rate, or the configuration has no simulation.
     """
-    log = read_log(path)
     _require_whole(path, log)
     machine = simulated(config.robot)
     if machine is None:
@@ -151,8 +152,9 @@ def _require_whole(path: Path, log: RolloutLog) -> None:
         raise LogError(f"{path} does not say its {', '.join(sorted(missing))}: it was made by another program or is damaged")
     if len(log.steps) and log.steps["step"][0] != 0:
         raise LogError(f"{path} begins at step {log.steps['step'][0]} of its episode: only a log with the episode's start can be replayed")
-    if (np.diff(log.bus["sequence"].astype(np.int64)) != 1).any():
-        raise LogError(f"{path} lacks bus ticks in between: choose another episode")
+    # A log that nobody has finished is played as far as it goes.
+    if path.suffix != PART and (wrong := flaw(path, log)):
+        raise LogError(f"{path} is {wrong}")
 
 
 def _require_same_robot(path: Path, log: RolloutLog, joint_names: tuple[str, ...], config: RunConfig) -> None:
@@ -160,9 +162,7 @@ def _require_same_robot(path: Path, log: RolloutLog, joint_names: tuple[str, ...
     # Logs of format 1 do not name their joints.
     same = recorded == joint_names if recorded else log.metadata.get("robot") == config.robot.kind
     if not same or log.bus["position_rad"].shape[1] != len(joint_names):
-        raise UsageError(
-            f"{path} is of another robot ({log.metadata.get('robot')}) than the configuration ({config.robot.kind}): give its --config"
-        )
+        raise another_robot(path, log, config)
     rate_hz = 1.0 / float(log.bus["period_s"][0])
     if (np.abs(log.bus["period_s"] - 1.0 / config.bus_hz) > _PERIOD_TOLERANCE_S).any():
         raise UsageError(f"{path} has {rate_hz:g} bus ticks a second, the configuration {config.bus_hz:g}: set bus_hz")

@@ -47,12 +47,17 @@ def test_a_motion_in_the_same_simulation_is_the_same(walked: Path, tmp_path: Pat
 
 
 def test_a_motion_goes_on_behind_an_emulated_bus_in_real_time(walked: Path, tmp_path: Path, capsys: Capture) -> None:
-    report = json.loads(play(capsys, tmp_path, str(walked), "--on", "emulated", "--reset", "routine", "--json"))
+    for attempt in range(3):  # a busy machine may keep the emulated motors from answering, and the guard stops then, as it shall
+        words = [str(walked), "--on", "emulated", "--reset", "routine", "--json", "--runs-dir", str(tmp_path), "--name", f"again{attempt}"]
+        main(["replay", *words])
+        report = json.loads(capsys.readouterr().out)
+        if not report["held"]:
+            break
     assert (report["finished"], report["played"]) == (True, report["steps"])
     # Another clock, a wire, another start.
     assert 0.0 < report["rms_rad"] < 0.3
     assert main(["replay", report["run"], "--compare", "guard"]) == 0
-    again = read_run(tmp_path / "again" / "rollouts")
+    again = read_run(Path(report["run"]) / "rollouts")
     then = read_run(walked / "rollouts")
     np.testing.assert_array_equal(again["action"], then[then["episode"] == then["episode"][-report["steps"]]]["action"][: len(again)])
 
