@@ -126,7 +126,7 @@ def over_temperature(rig: Rig) -> Outcome:
     rig.bench.inject("overheat", motors=[motor], magnitude=69.0)
     first = len(rig.ticks)
     rig.run(60)
-    require(rig.guard.mode is Mode.ACTIVE, f"at 69 deg C it was stopped by {rig.guard.causes!r}")
+    checks.require_going(rig, "at 69 deg C ")
     require(any(Reason.DERATED in tick.reasons for tick in rig.ticks[first:]), "at 69 deg C it was not slowed")
     at_s = rig.tick(fault=partial(rig.bench.inject, "overheat", motors=[motor], magnitude=74.0))
     off = _off(rig)

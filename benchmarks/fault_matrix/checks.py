@@ -78,10 +78,18 @@ def safe_after(rig: Rig, at_s: float, expected: Cause) -> float:
         raise WrongOutcome("the guard did not stop the robot")
     first = next(tick for tick in rig.ticks if tick.stamp_s >= at_s and stopped(tick))
     if not first.causes & expected:
-        if first.causes == Cause.LATE:
-            raise Disturbed("a tick of the loop was late")
-        raise WrongOutcome(f"stopped by {first.causes!r}")
+        raise _stopped_by(first.causes)
     return safe_s
+
+
+def require_going(rig: Rig, when: str) -> None:
+    """Check that the robot was not stopped; raises WrongOutcome or, after a late tick of this loop, Disturbed."""
+    if rig.guard.mode is not Mode.ACTIVE:
+        raise _stopped_by(rig.guard.causes, when)
+
+
+def _stopped_by(causes: Cause, when: str = "") -> Disturbed | WrongOutcome:
+    return Disturbed("a tick of the loop was late") if causes == Cause.LATE else WrongOutcome(f"{when}stopped by {causes!r}")
 
 
 def require_still(rig: Rig) -> None:

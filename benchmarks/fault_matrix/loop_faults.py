@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.fault_matrix.checks import require
 from benchmarks.fault_matrix.outcome import Disturbed, Outcome, WrongOutcome
-from benchmarks.fault_matrix.rig import KITTY, PERIOD_S, REST_RAD_S, Bench
+from benchmarks.fault_matrix.rig import KITTY, PERIOD_S, REST_RAD_S, Bench, judged
 from fetlock.guarding import capability, read_limits
 from fetlock.motion import serve
 from robot.calibration import nominal
@@ -99,21 +99,16 @@ def loops(fault: Callable[[Loop, np.random.Generator], Outcome]) -> Iterator[Cal
 
         def repeat(rng: np.random.Generator) -> Outcome:
             bench.prepare()
-            skipped_s = bench.client.ask("status")["skipped_s"]
             loop = Loop(bench, f"faults-{os.getpid()}")
             loop.start()
             try:
-                try:
-                    loop.client.arm()
-                    loop.swing(float(rng.uniform(0.4, 1.0)))
-                except RobotError as error:
-                    raise Disturbed(f"before the fault: {error}") from error
-                return fault(loop, rng)
-            except (WrongOutcome, RobotError) as error:
-                # Emulated motors whose clocks stood still for a while, as no motor's do, prove nothing.
-                if bench.client.ask("status")["skipped_s"] > skipped_s:
-                    raise Disturbed("the machine was too busy") from error
-                raise WrongOutcome(f"{type(error).__name__}: {error}") from error
+                with judged(bench):
+                    try:
+                        loop.client.arm()
+                        loop.swing(float(rng.uniform(0.4, 1.0)))
+                    except RobotError as error:
+                        raise Disturbed(f"before the fault: {error}") from error
+                    return fault(loop, rng)
             finally:
                 loop.end()
 

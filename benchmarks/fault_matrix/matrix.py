@@ -15,7 +15,7 @@ from benchmarks.fault_matrix.bus_faults import BUS_FAULTS
 from benchmarks.fault_matrix.disk_faults import checkpoint_killed, disk_full, power_cut, weights_bad
 from benchmarks.fault_matrix.loop_faults import killed, loops, paused
 from benchmarks.fault_matrix.outcome import Disturbed, Outcome, Promise, Row, WrongOutcome
-from benchmarks.fault_matrix.rig import Bench, Rig
+from benchmarks.fault_matrix.rig import Bench, Rig, judged
 from benchmarks.fault_matrix.run_faults import runs
 from benchmarks.fault_matrix.seeing import CAMERA_S, Camera, SeeingRobot, camera_frozen, wall_clock
 from robot.clock import request_realtime
@@ -84,18 +84,11 @@ def _realtime() -> Iterator[None]:
 
 
 def _judged(bench: Bench, rig: Rig, scenario: Callable[[Rig], Outcome]) -> Outcome:
-    skipped_s = bench.client.ask("status")["skipped_s"]
     try:
-        rig.start()
-        outcome = scenario(rig)
-        checks.require_limits(rig)
-    except (WrongOutcome, RobotError) as wrong:
-        # Emulated motors whose clocks stood still for a while, as no motor's do, or a loop that missed ticks, prove nothing.
-        if bench.client.ask("status")["skipped_s"] > skipped_s or rig.starved:
-            raise Disturbed("the machine was too busy") from wrong
-        if isinstance(wrong, WrongOutcome):
-            raise
-        raise WrongOutcome(f"{type(wrong).__name__}: {wrong}") from wrong
+        with judged(bench, lambda: rig.starved):
+            rig.start()
+            outcome = scenario(rig)
+            checks.require_limits(rig)
     finally:
         rig.guard.close()
     return outcome

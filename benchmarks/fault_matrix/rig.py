@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -109,6 +110,29 @@ class Bench:
     def inject(self, kind: str, **more: Any) -> None:  # noqa: ANN401 (JSON)
         """Break something."""
         self.client.ask("fault", fault={"kind": kind, **more})
+
+
+@contextmanager
+def judged(bench: Bench, starved: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Tell a wrong outcome from one that the machine spoilt.
+
+    Args:
+        bench: Whose motors were used.
+        starved: Whether whoever drove them was kept from it.
+
+    Raises:
+        Disturbed: If emulated motors' clocks stood still for a while, as no motor's do, or the loop missed ticks: that proves nothing.
+        WrongOutcome: If anything else than promised happened.
+    """
+    skipped_s = bench.client.ask("status")["skipped_s"]
+    try:
+        yield
+    except (WrongOutcome, RobotError) as wrong:
+        if bench.client.ask("status")["skipped_s"] > skipped_s or starved():
+            raise Disturbed("the machine was too busy") from wrong
+        if isinstance(wrong, WrongOutcome):
+            raise
+        raise WrongOutcome(f"{type(wrong).__name__}: {wrong}") from wrong
 
 
 class Rig:
