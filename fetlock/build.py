@@ -143,7 +143,10 @@ def policy_layout(config: RunConfig) -> PolicyLayout:
 def contract_of(config: RunConfig) -> Contract:
     """Return the update-to-data contract of a configuration."""
     train = config.train
-    return Contract(config.sac.updates_per_step, train.learning_starts, train.collector_lead, train.total_steps, train.realtime)
+    random_steps = train.learning_starts if config.prior is None or config.prior.policy is None else 0
+    return Contract(
+        config.sac.updates_per_step, train.learning_starts, random_steps, train.collector_lead, train.total_steps, train.realtime
+    )
 
 
 def mark_of(config: RunConfig) -> Mark:

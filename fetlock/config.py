@@ -21,7 +21,7 @@ from robot.errors import UsageError
 from safety.arena import ArenaConfig
 from safety.limits import GuardConfig
 from sim import DynamixelMinitaurConfig, KittyConfig, MinitaurConfig
-from training.config import SacConfig, TrainConfig
+from training.config import PriorConfig, SacConfig, TrainConfig
 from training.tasks import KittyWalkConfig, WalkConfig
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "minitaur_walk.yaml"
@@ -76,6 +76,8 @@ class RunConfig(BaseModel):
     arena: ArenaConfig | None = None
     sac: SacConfig = SacConfig()
     train: TrainConfig = TrainConfig()
+    # Null: nothing is known before the first step. `fetlock train --from RUN` sets prior.policy.
+    prior: PriorConfig | None = None
 
     @model_validator(mode="after")
     def _rates_divide(self) -> Self:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -15,11 +15,13 @@ from fetlock.arguments import VerbParser
 from fetlock.artifacts import LoopFigures, finish_run
 from fetlock.build import contract_of, judged_config, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
+from fetlock.prior import find_beginning, is_kept
 from fetlock.progress import Gauge, Progress
 from fetlock.recording import metadata_of
 from policy.layout import PolicyLayout
 from robot.clock import monotonic_s, sleep_s
 from robot.errors import UsageError
+from training.caution import ActionBox
 from training.contract import Contract
 from training.evaluation import read_evaluations
 from training.link import Link, LinkShape, linked
@@ -39,6 +41,8 @@ def run(argv: list[str]) -> int:
     parser = VerbParser("train", "Train a policy; the run's folder holds all that it leaves.")
     parser.add_argument("--name", help="name of the run's folder; by default train and the time")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where run folders are made")
+    from_help = "begin with policy, critics and data of this run (--prior.policy)"
+    parser.add_argument("--from", dest="beginning", metavar="RUN", help=from_help)
     parser.add_argument("--resume", action="store_true", help="go on with the run of this name")
     parser.add_argument("--deterministic", action="store_true", help="everything in one process, bit-reproducible")
     parser.add_argument("--no-video", action="store_true", help="leave the video of the best policy out")
@@ -48,10 +52,16 @@ def run(argv: list[str]) -> int:
     path = run_path(options.runs_dir, options.name, "train")
     if options.resume and not rest and (path / "config.yaml").is_file():
         rest = ["--config", str(path / "config.yaml")]
+    if options.beginning is not None:
+        rest += ["--prior.policy", options.beginning]
     config = load_config(rest, prog=parser.prog, others=parser.flags)
     text = config_yaml(config)
+    # Whatever is wrong with it is said before there is a folder.
+    beginning = None if options.resume and is_kept(path) else find_beginning(config)
     opened = RunFolder.resume(path, text) if options.resume else RunFolder.create(path, text)
     with opened as folder:
+        if beginning is not None:
+            beginning.keep(folder.path)
         if options.resume:
             _require_whole(folder)
         start_s = monotonic_s()
@@ -69,11 +79,17 @@ def _require_whole(folder: RunFolder) -> None:
     read_run(folder.path / "rollouts")
 
 
-def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> AbstractContextManager[tuple[LinkShape, Link]]:
-    """Create the run's shared memory with streams that begin behind its log."""
+@contextmanager
+def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> Iterator[tuple[LinkShape, Link]]:
+    """Create the run's shared memory with streams, and boxes of actions, that begin behind its log."""
     rollouts = folder.path / "rollouts"
     recover(rollouts)
-    return linked(layout, stream_positions(rollouts, config.train.collectors))
+    with linked(layout, stream_positions(rollouts, config.train.collectors)) as (shape, link):
+        steps = read_run(rollouts)
+        for index in range(config.train.collectors):
+            own = steps[steps["collector"] == index] if len(steps) else steps
+            link.counters.set(f"box_{index}", ActionBox.after(config.train.caution, own).bound)
+        yield shape, link
 
 
 def _train_in_processes(folder: RunFolder, config: RunConfig) -> LoopFigures:
@@ -127,7 +143,7 @@ def _roles(folder: RunFolder, config: RunConfig, layout: PolicyLayout, contract:
     ]
     for index in range(config.train.collectors):
         env = partial(make_env, config, realtime=config.train.realtime)
-        body = partial(collect, shape, env, layout, contract, config.train.acting, config.seed, index)
+        body = partial(collect, shape, env, layout, contract, config.train, config.seed, index)
         roles.append(Role(f"collector-{index}", body))
     return roles
 
@@ -136,7 +152,7 @@ def _learn(shape: LinkShape, layout: PolicyLayout, config: RunConfig, contract: 
     """Import torch in the learner's process only."""
     from training.roles.learn import learn
 
-    learn(shape, layout, config.sac, config.train, contract, folder, config_sha, config.seed)
+    learn(shape, layout, config.sac, config.train, config.prior, contract, folder, config_sha, config.seed)
 
 
 def _over(link: Link, config: RunConfig) -> bool:
@@ -181,7 +197,7 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig) -> LoopFigures:
     env, judged = make_env(config), make_env(judged_config(config))
     with _linked(folder, config, layout) as (_, link), Progress() as progress, _stop_on_signals(link):
         logger = Logger(folder.path / "rollouts", link.steps, link.bus, link.counters, metadata_of(folder.config_sha, config))
-        learner = make_deterministic_learner(layout, config.sac, config.train, config.seed)
+        learner = make_deterministic_learner(layout, config.sac, config.train, config.seed, config.prior, folder.path)
         evaluator = Evaluator(judged, layout, mark_of(config), config.train.evaluation_episodes, folder.path, _started_s(folder))
         evaluator.forget_after(checkpoint[1].steps if checkpoint else 0)
         gauge = Gauge(link, contract, 1)

@@ -17,6 +17,8 @@ from safety import Cause
 from safety.faults import cause_of
 from safety.motion import BusTick
 from safety.tick_records import fill_tick
+from safety.types import Mode
+from training.caution import ActionBox
 from training.env import RobotEnv, StepResult
 from training.records import bus_dtype, step_dtype
 
@@ -63,8 +65,10 @@ class Collector:
         stamp_s: Of the newest step that an earlier collector of this index recorded, 0 if there was none.
         goes_on: Asked where a robot that does not begin is waited for: whether the run goes on.
         mean: Take the policy's mean action, as a robot does that has learned.
+        box: What actions are clipped to.
 
     Attributes:
+        box: What actions are clipped to now.
         episode: Number of the present episode, or of the next one between episodes.
         stamp_s: Of the newest step.
         lateness_s: Worst of the present or the newest episode.
@@ -84,6 +88,7 @@ class Collector:
         stamp_s: float = 0.0,
         goes_on: Callable[[], bool] = lambda: True,
         mean: bool = False,
+        box: ActionBox | None = None,
     ) -> None:
         self._env = env
         self._actor = actor
@@ -101,6 +106,7 @@ class Collector:
         self._version: int | None = None
         self._goes_on = goes_on
         self._mean = mean
+        self.box = box or ActionBox(None)
         self._interrupted = 0
         self.episode = episode
         self.stamp_s = stamp_s
@@ -145,7 +151,7 @@ class Collector:
             self._step = 0
             self.lateness_s = 0.0
         observation = self._observation
-        action = self._action(observation, explore=explore)
+        action = self.box.clip(self._action(observation, explore=explore))
         try:
             result = self._env.advance(action)
         except RobotError as error:
@@ -162,6 +168,7 @@ class Collector:
             self._observation = None
             self._interrupted = 0
             self.episode += 1
+            self.box.judge(failed=result.terminated or result.mode is not Mode.ACTIVE)
         return result
 
     def _action(self, observation: Vector, *, explore: bool) -> Vector:

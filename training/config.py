@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from policy.config import NetworkConfig
 
@@ -33,13 +33,49 @@ class SacConfig(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
+class CautionConfig(BaseModel):
+    """A cautious start: actions are clipped to a box that grows with every episode that ends well, and shrinks with every fall.
+
+    A Walk in the Park (arXiv 2208.07860) learns on a real robot only in such a box, of a fixed size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Half-width of the box in the first episode, in action units: 1 is all.
+    first: float = Field(default=0.5, gt=0.0, le=1.0)
+    # Added after an episode without a fall or a stop, taken away after one with; never below the first.
+    growth: float = Field(default=0.1, ge=0.0, le=1.0)
+
+
+class PriorConfig(BaseModel):
+    """What a run begins with: networks of another run, and data of others in every batch (RLPD, arXiv 2302.02948)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Folder of a run, or of a policy: a run gives its best actor, critics, temperature and optimiser, a policy its actor alone. Null: the
+    # networks are fresh.
+    policy: str | None = None
+    # Folders of runs whose transitions are the prior data. Null: that of `policy`, if it is a run's.
+    runs: tuple[str, ...] | None = None
+    # Of every batch, from the prior data: half in RLPD; 0: none.
+    share: float = Field(default=0.5, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _gives_something(self) -> Self:
+        if self.policy is None and not self.runs:
+            raise ValueError("prior gives neither networks nor data: set prior.policy or prior.runs, or leave prior out")
+        if self.policy is None and not self.share:
+            raise ValueError("prior.share is 0, so that prior.runs are for nothing: raise it, or set prior.policy")
+        return self
+
+
 class TrainConfig(BaseModel):
     """Schedule of a run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     total_steps: int = Field(default=12_000, ge=1)
-    # Uniformly random actions until then, and no update before it.
+    # No update before this step; until then actions are uniformly random, or those of the policy that the run begins with.
     learning_starts: int = Field(default=500, ge=1)
     replay_capacity: int = Field(default=1_000_000, ge=1_000)
     collectors: int = Field(default=1, ge=1, le=16)
@@ -50,6 +86,8 @@ class TrainConfig(BaseModel):
     retry_s: float = Field(default=60.0, ge=0.0, le=86_400.0)
     # Where only a person can help a robot in real time, it waits so many seconds for `fetlock stop --clear`; 0: the run ends at once.
     operator_wait_s: float = Field(default=86_400.0, ge=0.0, le=604_800.0)
+    # Null: actions may go as far as the task lets them from the first episode on.
+    caution: CautionConfig | None = None
     # Slow a simulation to real time: the contract then throttles the learner only.
     realtime: bool = False
     evaluate_every: int = Field(default=1_000, ge=1)

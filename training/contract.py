@@ -16,6 +16,7 @@ class Contract:
     Attributes:
         updates_per_step: Updates owed for each step after the start.
         learning_starts: Steps before the first update.
+        random_steps: Steps of uniformly random actions at the start: none where the run begins with a policy.
         lead: Steps that a collector may be ahead of the updates.
         total_steps: Steps of the run.
         realtime: A robot, or a simulation slowed to real time.
@@ -23,6 +24,7 @@ class Contract:
 
     updates_per_step: int
     learning_starts: int
+    random_steps: int
     lead: int
     total_steps: int
     realtime: bool

@@ -16,22 +16,28 @@ import torch
 from policy.acting import NumpyActor
 from policy.layout import PolicyLayout
 from training.collector import Collector
-from training.config import SacConfig, TrainConfig
+from training.config import PriorConfig, SacConfig, TrainConfig
 from training.contract import Contract
 from training.env import RobotEnv
 from training.learner import Learner
 from training.link import Link
-from training.roles.collect import WeightFeed
+from training.prior import load_prior
+from training.roles.collect import WeightFeed, box_of
 from training.roles.evaluate import Evaluator
 from training.rollout_log import Logger
 from training.session import Session
 
 
-def make_deterministic_learner(layout: PolicyLayout, sac: SacConfig, train: TrainConfig, seed: int) -> Learner:
-    """Return a learner with its back ends pinned."""
+def make_deterministic_learner(
+    layout: PolicyLayout, sac: SacConfig, train: TrainConfig, seed: int, prior: PriorConfig | None = None, folder: Path = Path()
+) -> Learner:
+    """Return a learner with its back ends pinned, and with what the run's folder says that it begins with."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(mode=True)
-    return Learner(layout, sac, train, seed, compiled=False)
+    learner = Learner(layout, sac, train, seed, compiled=False)
+    if prior is not None:
+        learner.begin(load_prior(folder), prior.share)
+    return learner
 
 
 def run_deterministic(
@@ -52,12 +58,22 @@ def run_deterministic(
     session.restore()
     episode = int(link.counters.get("episode_0"))
     stamp_s = link.counters.get("stamp_s_0")
-    collector = Collector(env, NumpyActor(learner.layout), link.steps[0], link.bus[0], seed=seed, index=0, episode=episode, stamp_s=stamp_s)
+    collector = Collector(
+        env,
+        NumpyActor(learner.layout),
+        link.steps[0],
+        link.bus[0],
+        seed=seed,
+        index=0,
+        episode=episode,
+        stamp_s=stamp_s,
+        box=box_of(train.caution, link, 0),
+    )
     feed = WeightFeed(link.weights, collector)
     try:
         while not session.finished and each_step():
             feed.poll()
-            collector.collect(explore=link.collected < contract.learning_starts)
+            collector.collect(explore=link.collected < contract.random_steps)
             logger.drain(flush=True)
             session.pull()
             while session.work():

@@ -14,7 +14,8 @@ from policy.layout import PolicyLayout, Vector
 from robot.errors import UsageError
 from training.config import SacConfig, TrainConfig
 from training.episodes import EpisodeBook, EpisodeSummary
-from training.replay import Replay
+from training.prior import Prior
+from training.replay import Replay, sample
 from training.sac import Metrics, Sac
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Learner:
     """
 
     def __init__(self, layout: PolicyLayout, sac: SacConfig, train: TrainConfig, seed: int, *, compiled: bool) -> None:
-        observation, action = len(layout.observation_names), len(layout.action_names)
+        observation, action = self._sizes = len(layout.observation_names), len(layout.action_names)
         # MKL stays on AVX2 on AMD; "medium" routes to oneDNN, which on CPUs without AMX keeps float32 accuracy (`fetlock doctor` tests it).
         torch.set_float32_matmul_precision("medium")
         # Dropout draws from torch's global generator.
@@ -43,6 +44,8 @@ class Learner:
         self.sac = Sac(observation, action, sac, seed, compiled=compiled)
         self.replay = Replay(observation, action, train.replay_capacity)
         self.book = EpisodeBook()
+        self._parts = [(self.replay, sac.batch_size)]
+        self._begun = False
 
     @property
     def steps(self) -> int:
@@ -54,6 +57,29 @@ class Learner:
         """Critic updates done so far; also the version of the policy."""
         return self.sac.updates
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is a policy to act with: one that was learned, or that the run began with."""
+        return self._begun or self.updates > 0
+
+    def begin(self, prior: Prior, share: float) -> None:
+        """Take networks and data of other runs, before anything else.
+
+        Args:
+            prior: Of the same networks, observations and actions.
+            share: Of every batch that is drawn from the prior data, if there are any.
+        """
+        tensors = self.sac.state.tensors()
+        for name, value in prior.tensors.items():
+            tensors[name].copy_(value)
+        self._begun = bool(prior.tensors)
+        if len(prior.steps):
+            data = Replay(*self._sizes, len(prior.steps))
+            data.extend(prior.steps)
+            # At least one row of each, however small the batch.
+            count = min(self._config.batch_size - 1, max(1, round(share * self._config.batch_size)))
+            self._parts = [(self.replay, self._config.batch_size - count), (data, count)]
+
     def add(self, records: NDArray[np.void]) -> list[EpisodeSummary]:
         """Take step records, each once and in order; return the episodes that they finished."""
         self.replay.extend(records)
@@ -61,7 +87,7 @@ class Learner:
 
     def update(self) -> Metrics:
         """Do the updates of one environment step."""
-        return self.sac.update(self.replay.sample(self._config.batch_size, self._config.updates_per_step, self.sac.generator))
+        return self.sac.update(sample(self._parts, self._config.updates_per_step, self.sac.generator))
 
     def vector(self) -> Vector:
         """Return the actor's parameters, shape (layout.vector_size,)."""
@@ -78,7 +104,7 @@ class Learner:
         """
         before = {name: value.clone() for name, value in self.sac.state.tensors().items()}
         generator, dropout = self.sac.generator.get_state(), torch.get_rng_state()
-        scratch = Replay(len(self.layout.observation_names), len(self.layout.action_names), self._config.batch_size)
+        scratch = Replay(*self._sizes, self._config.batch_size)
         scratch.fill_with_noise(self.sac.generator)
         compiled = True
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -59,17 +61,36 @@ class Replay:
         self.size = self.capacity
 
     def sample(self, batch_size: int, batches: int, generator: torch.Generator) -> list[Batch]:
-        """Draw `batches` batches uniformly with replacement.
+        """Draw `batches` batches uniformly with replacement; raises UsageError if the replay is empty."""
+        return sample([(self, batch_size)], batches, generator)
+
+    def rows(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw rows uniformly with replacement, shape (count, width).
 
         Raises:
             UsageError: If the replay is empty.
         """
         if self.size == 0:
             raise UsageError("the replay is empty: collect transitions before sampling")
-        index = torch.randint(self.size, (batches * batch_size,), generator=generator)
-        rows = self._rows.index_select(0, index).view(batches, batch_size, -1)
-        return [self._split(part) for part in rows.unbind(0)]
+        return self._rows.index_select(0, torch.randint(self.size, (count,), generator=generator))
 
-    def _split(self, rows: Tensor) -> Batch:
+    def split(self, rows: Tensor) -> Batch:
+        """Take rows of a replay of this width, shape (batch, width), apart."""
         observation, action, reward, terminated, next_observation = torch.split(rows, self._widths, dim=-1)
         return Batch(observation, action, reward.squeeze(-1), terminated.squeeze(-1), next_observation)
+
+
+def sample(parts: Sequence[tuple[Replay, int]], batches: int, generator: torch.Generator) -> list[Batch]:
+    """Draw batches that are made of so many rows of each replay.
+
+    Args:
+        parts: Replays of one width, and how many rows of a batch are theirs.
+        batches: How many.
+        generator: Of the random numbers.
+
+    Raises:
+        UsageError: If one of them is empty.
+    """
+    drawn = [replay.rows(batches * count, generator).view(batches, count, -1) for replay, count in parts]
+    rows = drawn[0] if len(drawn) == 1 else torch.cat(drawn, dim=1)
+    return [parts[0][0].split(part) for part in rows.unbind(0)]

@@ -1,6 +1,7 @@
 """A run's folder: made once, never overwritten, resumed only with the configuration that it was made with.
 
-config.yaml  evaluations.jsonl  policy/  policy_last/  rollouts/  checkpoints/  tensorboard/  logs/  curves.png  walk.mp4  summary.json
+config.yaml  prior/  evaluations.jsonl  policy/  policy_last/  rollouts/  checkpoints/  tensorboard/  logs/  curves.png  walk.mp4
+summary.json
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from robot.clock import wall_datetime
 from robot.errors import FetlockError, UsageError
 
 _CONFIG = "config.yaml"
+# What a run began with: `training.prior`.
+PRIOR_FOLDER = "prior"
 # Below this much free space a run would not get far: a walking run of 20,000 steps writes 30 MB (measured).
 _FREE_BYTES = 200_000_000
 

@@ -80,9 +80,12 @@ class Session:
                 self._next[collector] = int(own.max()) + 1 if len(own) else 0
         self._candidate_at = self._scalars_at = self._learned
         self._rate_since = (monotonic_s(), self.learner.steps, self.learner.updates)
-        if self.learner.updates:
-            if self._link.weights.version:
-                self._version = max(self._version, self._link.weights.version + 1)
+        if self.learner.ready:
+            if not self._evaluations:
+                # What the run begins with is its first candidate.
+                self._candidate_at = -1
+            # 0 is the version of random actions.
+            self._version = max(self._version, self._link.weights.version + 1)
             self._publish()
         self._report()
 
@@ -135,7 +138,7 @@ class Session:
         steps = self._learned
         further = steps // self._evaluate_every > self._candidate_at // self._evaluate_every
         last = self.finished and steps > self._candidate_at
-        if self.learner.updates == 0 or not (further or last):
+        if not (self.learner.ready and (further or last)):
             return False
         self._candidate_at = steps
         self._link.candidate.publish(self._version, self.learner.vector(), steps, self.learner.updates)

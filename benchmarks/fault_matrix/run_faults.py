@@ -49,10 +49,10 @@ class Run:
         self._layout = layout = policy_layout(config)
         self.shape = LinkShape.of(layout, 1)
         self.link = Link.create(self.shape, [StreamPosition()])
-        contract = contract_of(config)
+        contract, env = contract_of(config), partial(make_env, config, realtime=True)
         self._bodies: dict[str, Callable[[], None]] = {
             "logger": partial(record, self.shape, folder / "rollouts", RunMetadata("faults", config.robot.kind, config.seed)),
-            "collector": partial(collect, self.shape, partial(make_env, config, realtime=True), layout, contract, "numpy", config.seed, 0),
+            "collector": partial(collect, self.shape, env, layout, contract, config.train, config.seed, 0),
             "learner": partial(_learn, self.shape, layout, config, folder),
         }
         self.children: dict[str, BaseProcess] = {}
@@ -101,7 +101,7 @@ class Run:
 def _learn(shape: LinkShape, layout: PolicyLayout, config: RunConfig, folder: Path) -> None:
     from training.roles.learn import learn
 
-    learn(shape, layout, config.sac, config.train, contract_of(config), folder, "faults", config.seed)
+    learn(shape, layout, config.sac, config.train, config.prior, contract_of(config), folder, "faults", config.seed)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ CONTRACTS = st.builds(
     Contract,
     updates_per_step=st.integers(1, 64),
     learning_starts=st.integers(1, 1000),
+    random_steps=st.integers(0, 1000),
     lead=st.integers(1, 200),
     total_steps=st.integers(1, 100_000),
     realtime=st.booleans(),

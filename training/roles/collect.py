@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from policy.acting import make_actor
 from policy.layout import PolicyLayout
 from robot.clock import request_realtime, set_timer_slack, sleep_s
 from robot.errors import PolicyError, RobotError
 from safety import Cause
+from training.caution import ActionBox
 from training.collector import Collector
+from training.config import CautionConfig, TrainConfig
 from training.contract import Contract
 from training.env import RobotEnv
 from training.link import Link, LinkShape
@@ -50,7 +52,7 @@ def collect(
     make_env: Callable[[], RobotEnv[Any]],
     layout: PolicyLayout,
     contract: Contract,
-    acting: Literal["auto", "numpy", "torchscript"],
+    train: TrainConfig,
     seed: int,
     index: int,
 ) -> None:
@@ -72,7 +74,7 @@ def collect(
 
     collector = Collector(
         env,
-        make_actor(layout, acting),
+        make_actor(layout, train.acting),
         link.steps[index],
         link.bus[index],
         seed=seed,
@@ -80,6 +82,7 @@ def collect(
         episode=_next_episode(link, index),
         stamp_s=counters.get(f"stamp_s_{index}"),
         goes_on=waits,
+        box=box_of(train.caution, link, index),
     )
     feed = WeightFeed(link.weights, collector)
     if contract.realtime:
@@ -96,15 +99,18 @@ def collect(
                 counters.set(f"held_{index}", 1)
                 sleep_s(_THROTTLE_S)
                 continue
-            if not contract.may_collect(link.collected, int(counters.get("updates"))) or (not contract.realtime and ring_full(link, index)):
+            feed.poll()
+            explore = link.collected < contract.random_steps
+            # No episode begins with random actions where there is to be a policy.
+            unguided = collector.between_episodes and not (explore or feed.adopted)
+            if unguided or _throttled(contract, link, index):
                 sleep_s(_THROTTLE_S)
                 continue
             if collector.between_episodes:
                 gc.collect()
                 counters.set(f"episode_{index}", collector.episode + 1)
-            feed.poll()
             try:
-                collector.collect(explore=link.collected < contract.learning_starts)
+                collector.collect(explore=explore)
             except RobotError:
                 # One that was waited for when the run was over is no failure of it.
                 if goes_on():
@@ -117,14 +123,25 @@ def collect(
             counters.set(f"lost_{index}", lost_before + collector.lost)
             counters.set(f"stamp_s_{index}", collector.stamp_s)
             counters.set(f"lateness_s_{index}", collector.lateness_s)
+            counters.set(f"box_{index}", collector.box.bound)
     finally:
         env.close()
         link.close()
 
 
+def box_of(config: CautionConfig | None, link: Link, index: int) -> ActionBox:
+    """Return a collector's box of actions as its predecessor, or the log, left it."""
+    return ActionBox(config, link.counters.get(f"box_{index}") or None)
+
+
 def _next_episode(link: Link, index: int) -> int:
     """Return the number of the first episode that nobody has begun: a restarted collector never continues an old one."""
     return int(link.counters.get(f"episode_{index}"))
+
+
+def _throttled(contract: Contract, link: Link, index: int) -> bool:
+    full = not contract.realtime and ring_full(link, index)
+    return full or not contract.may_collect(link.collected, int(link.counters.get("updates")))
 
 
 def ring_full(link: Link, index: int) -> bool:

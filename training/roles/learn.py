@@ -10,10 +10,11 @@ import torch
 
 from policy.layout import PolicyLayout
 from robot.clock import monotonic_s, sleep_s
-from training.config import SacConfig, TrainConfig
+from training.config import PriorConfig, SacConfig, TrainConfig
 from training.contract import Contract
 from training.learner import Learner
 from training.link import Link, LinkShape
+from training.prior import load_prior
 from training.session import Session
 
 # How long a learner that owes nothing sleeps before it looks for steps again.
@@ -25,7 +26,15 @@ _log = logging.getLogger(__name__)
 
 
 def learn(
-    shape: LinkShape, layout: PolicyLayout, sac: SacConfig, train: TrainConfig, contract: Contract, folder: Path, config_sha: str, seed: int
+    shape: LinkShape,
+    layout: PolicyLayout,
+    sac: SacConfig,
+    train: TrainConfig,
+    prior: PriorConfig | None,
+    contract: Contract,
+    folder: Path,
+    config_sha: str,
+    seed: int,
 ) -> None:
     """Learn until the run stops or its parent dies; begins where the newest checkpoint and the log stand."""
     parent = os.getppid()
@@ -44,6 +53,8 @@ def learn(
         "compiled" if compiled else "eager",
         monotonic_s() - start_s,
     )
+    if prior is not None:
+        learner.begin(load_prior(folder), prior.share)
     session = Session(learner, link, contract, folder, config_sha, train.evaluate_every, train.checkpoint_every)
     session.restore()
     counters.set("learner_ready", 1)
