@@ -87,8 +87,7 @@ def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> Itera
     with linked(layout, stream_positions(rollouts, config.train.collectors)) as (shape, link):
         steps = read_run(rollouts)
         for index in range(config.train.collectors):
-            own = steps[steps["collector"] == index] if len(steps) else steps
-            link.counters.set(f"box_{index}", ActionBox.after(config.train.caution, own).bound)
+            link.counters.set(f"box_{index}", ActionBox.after(config.train.caution, steps, index).bound)
         yield shape, link
 
 

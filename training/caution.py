@@ -23,11 +23,13 @@ class ActionBox:
         self.bound = self._config.first if bound is None else bound
 
     @classmethod
-    def after(cls, config: CautionConfig | None, steps: NDArray[np.void]) -> ActionBox:
-        """Return the box as it stands after some step records of one collector, in their order."""
+    def after(cls, config: CautionConfig | None, steps: NDArray[np.void], collector: int) -> ActionBox:
+        """Return the box of a collector as it stands after the step records of a run, which may be none."""
         box = cls(config)
-        for step in steps[(steps["terminated"] | steps["truncated"]) != 0]:
-            box.judge(failed=bool(step["terminated"]) or step["mode"] != Mode.ACTIVE)
+        if len(steps):
+            ends = steps[(steps["collector"] == collector) & ((steps["terminated"] | steps["truncated"]) != 0)]
+            for end in ends:
+                box.judge(failed=bool(end["terminated"]) or end["mode"] != Mode.ACTIVE)
         return box
 
     def clip(self, action: Vector) -> Vector:
