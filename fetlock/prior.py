@@ -14,7 +14,7 @@ from fetlock.config import RunConfig, load_config
 from policy.layout import PolicyLayout
 from policy.snapshot import Policy, load_policy
 from robot.errors import CheckpointError, UsageError
-from safety.types import Mode
+from training.records import learnable
 from training.rollout_log import read_run
 from training.runs import PRIOR_FOLDER
 
@@ -108,5 +108,5 @@ def _require_data(path: Path, layout: PolicyLayout) -> None:
     if difference := other.difference(layout, _MEANING):
         raise UsageError(f"{path}: its transitions were made for {difference}: give a run of this robot and task")
     steps = read_run(path / "rollouts")
-    if not len(steps) or not (steps["mode"] == Mode.ACTIVE).any():
+    if not len(steps) or not learnable(steps).any():
         raise UsageError(f"{path} has logged no transition to learn from: give another run, or prior.share 0")

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robot.errors import LogError
 from safety.tick_records import tick_fields
+from safety.types import Mode
 
 # Little-endian plain CDR: representation identifier 0x0001, no options.
 CDR_HEADER = b"\x00\x01\x00\x00"
@@ -57,6 +59,11 @@ def bus_dtype(joints: int) -> np.dtype[np.void]:
     """Return the record of one bus tick: all of `safety.tick_records`, and its place in the log. What a robot lacks is NaN."""
     eights, fours, ones = tick_fields(joints)
     return np.dtype([("sequence", "<u8"), ("episode", "<u8"), *eights, ("collector", "<u4"), *fours, *ones])
+
+
+def learnable(steps: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Tell which steps can be learned from, shape (k,): neither ticks in HOLD nor proposed actions that are not finite."""
+    return (steps["mode"] == Mode.ACTIVE) & np.isfinite(steps["action"]).all(axis=1)
 
 
 def ros2msg(dtype: np.dtype[np.void]) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robot.errors import UsageError
-from safety.types import Mode
+from training.records import learnable
 from training.sac import Batch
 
 
@@ -38,10 +38,9 @@ class Replay:
     def extend(self, steps: NDArray[np.void]) -> int:
         """Append records of `training.records.step_dtype`, oldest first, and return the number added.
 
-        Ticks in HOLD and proposed actions that are not finite are left out: there is nothing to learn from either.
+        What cannot be learned from is left out.
         """
-        learnable = (steps["mode"] == Mode.ACTIVE) & np.isfinite(steps["action"]).all(axis=1)
-        steps = steps[learnable][-self.capacity :]
+        steps = steps[learnable(steps)][-self.capacity :]
         count = len(steps)
         rows = (self._next + np.arange(count)) % self.capacity
         ends = np.cumsum(self._widths)

@@ -135,10 +135,11 @@ class Session:
 
     def offer_candidate(self) -> bool:
         """Hand the present policy to the evaluator if it is `evaluate_every` steps further or the run's last; return whether it did."""
-        steps = self._learned
+        # What the run began with has learned from none of its steps.
+        steps = self._learned if self.learner.updates else 0
         further = steps // self._evaluate_every > self._candidate_at // self._evaluate_every
         last = self.finished and steps > self._candidate_at
-        if not (self.learner.ready and (further or last)):
+        if not (self.learner.ready and (further or last)) or self._version == self._link.candidate.version:
             return False
         self._candidate_at = steps
         self._link.candidate.publish(self._version, self.learner.vector(), steps, self.learner.updates)
