@@ -63,7 +63,8 @@ def bus_dtype(joints: int) -> np.dtype[np.void]:
 
 def learnable(steps: NDArray[np.void]) -> NDArray[np.bool_]:
     """Tell which steps can be learned from, shape (k,): neither ticks in HOLD nor proposed actions that are not finite."""
-    return (steps["mode"] == Mode.ACTIVE) & np.isfinite(steps["action"]).all(axis=1)
+    mask: NDArray[np.bool_] = (steps["mode"] == Mode.ACTIVE) & np.isfinite(steps["action"]).all(axis=1)
+    return mask
 
 
 def ros2msg(dtype: np.dtype[np.void]) -> str:
