@@ -63,7 +63,8 @@ class RunConfig(BaseModel):
     # Ticks of the guard and the bus per second; a whole multiple of control_hz.
     bus_hz: float = Field(default=100.0, ge=1.0, le=1000.0)
     robot: RobotConfig = MinitaurConfig()
-    # Without defaults: what may move is decided for each robot. In a file, the name of one in configs/limits/ may stand for all of it.
+    # Without defaults: what may move is decided for each robot. In a file, the name of one in configs/limits/ may stand for all of it, or,
+    # as `limits`, for all that is not said beside it.
     guard: GuardConfig
     reset: Literal["teleport", "routine"] = Field(
         default="teleport",
@@ -199,9 +200,11 @@ def _take_path(words: list[str]) -> Path | None:
 
 
 def _validated(values: dict[str, JsonValue], where: str, flags: list[Flag]) -> RunConfig:
-    if isinstance(name := values.get("guard"), str):
+    guard = values.get("guard")
+    own = dict(guard) if isinstance(guard, dict) else {}
+    if isinstance(name := own.pop("limits", None) or guard, str):
         # The resolved configuration holds the limits themselves: a run's folder needs no other file.
-        values["guard"] = read_limits(name)
+        values["guard"] = read_limits(name) | own
         where = f"{where} (guard: {name})"
     apply(flags, values)
     _require_finite(values, where, flags, ())

@@ -13,10 +13,6 @@ from safety.types import Cause, Mode
 
 # No motor turns half a turn within a bus tick: at 100 Hz that would be 3,000 rev/min.
 _JUMP_RAD = math.pi
-# An encoder that shows the same count for so long, s, while its target goes so far, rad, is stuck; half of the 200 ms within which it is
-# to be seen, and fourteen times the play of the gears (15 arcmin, e-manual). Less takes a leg that stands under its load for a fault: with
-# 0.04 rad a kitty in simulation was stopped twice in 120 s of random actions, with 0.06 never (measured).
-_STUCK_S, _STUCK_RAD = 0.1, 0.06
 # A motor that starts draws the supply down for some tenths of a second.
 _BATTERY_S = 1.0
 # Current beyond the limit slows a joint, to a standstill at this multiple: heat grows with its square, to 2.25 times that of the limit.
@@ -131,7 +127,7 @@ def _encoders(
     still_s = np.where(moved, 0.0, np.where(measured_s > memory.measured_s + 0.5 * h, memory.still_s + h, memory.still_s))
     lowest = np.where(moved, applied_rad, np.minimum(memory.lowest_rad, applied_rad))
     highest = np.where(moved, applied_rad, np.maximum(memory.highest_rad, applied_rad))
-    if ((still_s > _STUCK_S - 0.5 * h) & (highest - lowest > _STUCK_RAD)).any():
+    if ((still_s > config.encoder_still_s - 0.5 * h) & (highest - lowest > config.encoder_still_rad)).any():
         causes |= Cause.STUCK
     return causes, memory._replace(
         position_rad=position, measured_s=measured_s, far_s=far_s, still_s=still_s, lowest_rad=lowest, highest_rad=highest

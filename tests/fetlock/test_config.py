@@ -206,6 +206,18 @@ def test_the_guard_of_the_kitty_lies_within_what_its_mechanics_allow() -> None:
         assert all((limits.position_min_rad < reach(action)) & (reach(action) < limits.position_max_rad))
 
 
+def test_what_is_said_beside_named_limits_goes_before_them(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    words = ["robot: {kind: kitty}", "task: {kind: kitty_walk}", "guard: {limits: kitty, encoder_still_s: 0.25}"]
+    file.write_text("\n".join(words))
+    guard = load_config(["--config", str(file)]).guard
+    named = GuardConfig.model_validate(read_limits("kitty"))
+    assert guard == named.model_copy(update={"encoder_still_s": 0.25})
+    file.write_text("\n".join([*words[:2], "guard: {limits: kitty, encoder_stil_s: 0.25}"]))
+    with pytest.raises(UsageError, match="encoder_still_s"):
+        load_config(["--config", str(file)])
+
+
 def test_limits_that_do_not_exist_are_named_with_those_that_do(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(BASE.replace("guard: minitaur", "guard: minitour"))

@@ -144,5 +144,5 @@ def test_the_figures_are_those_of_the_documents():
     assert pytest.approx(0.017453, abs=1e-6) == filters.CREEP_RAD_S
     assert filters.STOP_TICKS_MAX == 500
     assert len(filters._SHARES) == 17
-    assert (monitor._STUCK_RAD, monitor._STUCK_S, monitor._BATTERY_S, monitor._CURRENT_STANDSTILL) == (0.06, 0.1, 1.0, 1.5)
+    assert (monitor._BATTERY_S, monitor._CURRENT_STANDSTILL) == (1.0, 1.5)
     assert (stop_records.SLOTS, stop_records.ENDPOINTS, stop_records.SOURCE_BYTES, stop_records.NAME_BYTES) == (8, 8, 60, 40)

@@ -47,6 +47,8 @@ def test_what_must_be_finite_is_so_for_every_joint(name):
     [
         ("low_pass_hz", 5e-324, math.inf),
         ("tracking_time_s", 5e-324, 5.0),
+        ("encoder_still_s", 5e-324, 2.0),
+        ("encoder_still_rad", 5e-324, 1.0),
         ("tilt_max_rad", 5e-324, math.pi),
         ("collision_margin_m", 5e-324, 0.1),
         ("voltage_min_v", 5e-324, math.inf),
@@ -80,8 +82,8 @@ def test_temperatures_rise_and_have_bounds():
 def test_what_nobody_sets_is_what_the_manual_says():
     made = config()
     assert (made.temperature_arm_c, made.temperature_derate_c, made.temperature_max_c) == (50.0, 55.0, 70.0)
-    given = ("tracking_time_s", "current_time_s", "sensor_age_max_s", "interpolate", "coupled")
-    assert tuple(getattr(made, name) for name in given) == (0.1, 2.0, 0.2, True, ())
+    given = ("tracking_time_s", "encoder_still_s", "encoder_still_rad", "current_time_s", "sensor_age_max_s", "interpolate", "coupled")
+    assert tuple(getattr(made, name) for name in given) == (0.1, 0.1, 0.06, 2.0, 0.2, True, ())
     absent = set(GuardConfig.model_fields) - set(BASE) - set(given)
     assert {name for name in absent if getattr(made, name) is not None} == {f"temperature_{name}_c" for name in ("arm", "derate", "max")}
 

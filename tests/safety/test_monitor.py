@@ -300,6 +300,10 @@ def test_an_encoder_is_stuck_after_a_tenth_of_a_second_and_more_than_the_play_of
     ):
         memory = remembering(still_s=np.array([still_s - h, 0.0]), highest_rad=np.array([path_rad, 0.0]))
         assert looked(RobotState(joints()), memory, h)[0] is cause
+    # Other robots take longer, and farther.
+    longer = remembering(still_s=np.array([0.2 - 1.5 * h + 1e-6, 0.0]), highest_rad=np.array([0.15, 0.0]))
+    for slow, cause in (((0.2, 0.14), Cause.STUCK), ((0.2, 0.16), Cause.NONE), ((0.22, 0.14), Cause.NONE)):
+        assert looked(RobotState(joints()), longer, h, encoder_still_s=slow[0], encoder_still_rad=slow[1])[0] is cause
     # Both of one joint.
     memory = remembering(still_s=np.array([1.0, 0.0]), highest_rad=np.array([0.0, 0.4]))
     assert looked(RobotState(joints()), memory, h)[0] is Cause.NONE
