@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from fetlock.build import contract_of, make_env
 from fetlock.config import RunConfig
+from fetlock.machines import HardwareConfig
 from fetlock.plots import plot_runs
 from fetlock.revision import revision
 from fetlock.video import Film
@@ -45,7 +46,8 @@ def finish_run(folder: Path, config: RunConfig, *, seconds: float, loop: LoopFig
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     sys.stdout.write(f"{folder}: {_sentence(summary)}\n")
     _attempt("curves.png", lambda: plot_runs([folder], folder / "curves.png"))
-    if video and (folder / "policy").is_dir():
+    # A robot of metal does not get up to be filmed.
+    if video and (folder / "policy").is_dir() and not isinstance(config.robot, HardwareConfig):
         _attempt("walk.mp4", lambda: film(folder / "policy", config, folder / "walk.mp4"))
 
 

@@ -145,7 +145,7 @@ def contract_of(config: RunConfig) -> Contract:
     train = config.train
     random_steps = train.learning_starts if config.prior is None or config.prior.policy is None else 0
     return Contract(
-        config.sac.updates_per_step, train.learning_starts, random_steps, train.collector_lead, train.total_steps, train.realtime
+        config.sac.updates_per_step, train.learning_starts, random_steps, train.collector_lead, train.total_steps, config.realtime
     )
 
 

@@ -80,6 +80,11 @@ class RunConfig(BaseModel):
     # Null: nothing is known before the first step. `fetlock train --from RUN` sets prior.policy.
     prior: PriorConfig | None = None
 
+    @property
+    def realtime(self) -> bool:
+        """Whether training follows the clock: a robot of metal does in any case."""
+        return self.train.realtime or isinstance(self.robot, HardwareConfig)
+
     @model_validator(mode="after")
     def _rates_divide(self) -> Self:
         _require_multiple("bus_hz", self.bus_hz, "control_hz", self.control_hz)
@@ -90,6 +95,12 @@ class RunConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _one_collector_a_robot(self) -> Self:
+        if isinstance(self.robot, HardwareConfig) and self.train.collectors > 1:
+            raise ValueError(f"train.collectors is {self.train.collectors}, and robot.kind dynamixel is one robot: set it to 1")
+        return self
+
+    @model_validator(mode="after")
     def _arena_fits(self) -> Self:
         arena = self.arena
         if arena is None:
@@ -97,9 +108,9 @@ class RunConfig(BaseModel):
         kind = body_kind(self.robot)
         if kind not in _TASKS:
             raise ValueError(f"arena is for robots that walk, {', '.join(_TASKS)}, and robot.kind {kind} does not: set arena to null")
-        if isinstance(self.robot, HardwareConfig):
+        if isinstance(self.robot, HardwareConfig) and self.robot.tracker is None:
             raise ValueError(
-                "arena needs a tracked base, and robot.kind dynamixel has no tracker: set arena to null, and keep the robot in by hand"
+                "arena needs a tracked base, and this robot has none: set robot.tracker, or arena to null, and keep the robot in by hand"
             )
         start_m = math.hypot(*arena.center_m)
         if start_m >= arena.radius_m:

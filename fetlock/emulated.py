@@ -8,9 +8,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import ValidationError
 
+from fetlock import document
+from fetlock.complaint import complaint
 from fetlock.config import RunConfig, config_yaml
 from fetlock.machines import ClawConfig, EmulatedConfig, HardwareConfig, description_of
 from robot.calibration import load_calibration, nominal
@@ -25,6 +29,9 @@ from robot.listener import Senses
 from robot.protocols import Camera, Clock, ImuSource
 from robot.types import ImuState, TrackedPose
 from sim import ServoSensors
+
+if TYPE_CHECKING:
+    from robot.tracking import OverheadTracker
 
 _log = logging.getLogger(__name__)
 
@@ -246,6 +253,31 @@ class LockstepImu:
         self._serial.close()
 
 
+def _senses(config: HardwareConfig) -> Senses:
+    """Open what a robot of metal has beside its motors."""
+    tracker = None if config.tracker is None else _overhead(Path(config.tracker))
+    try:
+        return Senses(None if config.imu is None else SerialImu(config.imu), tracker)
+    except BaseException:
+        if tracker is not None:
+            tracker.close()
+        raise
+
+
+def _overhead(path: Path) -> OverheadTracker:
+    """Open the overhead camera of a file; raises UsageError if the file says something else, RobotError if the camera does not open."""
+    # OpenCV takes a tenth of a second to import: only who has a tracker waits for it.
+    from robot.camera import OpenCvCamera
+    from robot.tracking import OverheadConfig, OverheadTracker
+
+    values = document.read(path)
+    try:
+        config = OverheadConfig.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(complaint(error, values, str(path), [], OverheadConfig)) from error
+    return OverheadTracker.start(OpenCvCamera.open(config.camera), config.base)
+
+
 def connect_hardware(config: RunConfig) -> BusMachine:
     """Connect to the robot of metal of a run, torque off.
 
@@ -258,18 +290,21 @@ def connect_hardware(config: RunConfig) -> BusMachine:
     description = description_of(robot_config)
     path = robot_config.calibration
     calibration = nominal(description) if path is None else load_calibration(Path(path))
+    senses = _senses(robot_config)
     robot = HardwareRobot(
         description,
         lambda: open_bus(robot_config.port, description.bus.baud, robot_config.bus),
         calibration,
         1.0 / config.bus_hz,
-        Senses(None if robot_config.imu is None else SerialImu(robot_config.imu)),
+        senses,
         source=path or "the description",
     )
     real = RealTimeClock(1.0 / config.bus_hz)
 
     def reset(_: np.random.Generator) -> None:
-        """A robot of metal begins where it stands."""
+        """A robot of metal begins where it stands. Nobody has read its IMU since the last time: what waits at its port is old."""
+        if isinstance(senses.imu, SerialImu):
+            senses.imu.wait_newer(monotonic_s(), _IMU_WAIT_S)
         robot.resync()
         real.start()
 

@@ -63,6 +63,8 @@ class HardwareConfig(BaseModel):
     # File that `fetlock calibrate` made; null: the robot is built exactly as described.
     calibration: str | None = None
     imu: ImuConfig | None = None
+    # File that says where an overhead camera sees a tag on the base (docs/hardware.md): what walking is judged by. Null: it is not tracked.
+    tracker: str | None = None
 
 
 SimulatedConfig = MinitaurConfig | KittyConfig | DynamixelMinitaurConfig

@@ -15,6 +15,7 @@ from fetlock.arguments import VerbParser
 from fetlock.artifacts import LoopFigures, finish_run
 from fetlock.build import contract_of, judged_config, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
+from fetlock.machines import HardwareConfig
 from fetlock.prior import find_beginning, is_kept
 from fetlock.progress import Gauge, Progress
 from fetlock.recording import metadata_of
@@ -24,6 +25,7 @@ from robot.errors import UsageError
 from training.caution import ActionBox
 from training.contract import Contract
 from training.evaluation import read_evaluations
+from training.judging import Judge, Terms
 from training.link import Link, LinkShape, linked
 from training.roles.collect import collect
 from training.roles.evaluate import evaluate
@@ -122,27 +124,24 @@ def _started_s(folder: RunFolder) -> float:
     return monotonic_s() - max((result.seconds for result in read_evaluations(folder.path / "evaluations.jsonl")), default=0.0)
 
 
+def _terms(folder: RunFolder, config: RunConfig) -> Terms:
+    return Terms(mark_of(config), config.train.evaluation_episodes, folder.path)
+
+
 def _roles(folder: RunFolder, config: RunConfig, layout: PolicyLayout, contract: Contract, shape: LinkShape) -> list[Role]:
     metadata = metadata_of(folder.config_sha, config)
     roles = [
         Role("learner", partial(_learn, shape, layout, config, contract, folder.path, folder.config_sha)),
         Role("logger", partial(record, shape, folder.path / "rollouts", metadata)),
-        Role(
-            "evaluator",
-            partial(
-                evaluate,
-                shape,
-                partial(make_env, judged_config(config)),
-                layout,
-                mark_of(config),
-                config.train.evaluation_episodes,
-                folder.path,
-            ),
-        ),
     ]
+    terms = _terms(folder, config)
+    # Of a robot of metal there is one: what it learns, it shows.
+    alone = isinstance(config.robot, HardwareConfig)
+    if not alone:
+        roles.append(Role("evaluator", partial(evaluate, shape, partial(make_env, judged_config(config)), layout, terms)))
     for index in range(config.train.collectors):
-        env = partial(make_env, config, realtime=config.train.realtime)
-        body = partial(collect, shape, env, layout, contract, config.train, config.seed, index)
+        env = partial(make_env, config, realtime=config.realtime)
+        body = partial(collect, shape, env, layout, contract, config.train, config.seed, index, terms if alone else None)
         roles.append(Role(f"collector-{index}", body))
     return roles
 
@@ -162,7 +161,8 @@ def _over(link: Link, config: RunConfig) -> bool:
         return True
     if not counters.get("learner_done"):
         return False
-    return int(counters.get("evaluated")) >= int(counters.get("offered"))
+    # A robot that collects no more judges no more.
+    return isinstance(config.robot, HardwareConfig) or int(counters.get("evaluated")) >= int(counters.get("offered"))
 
 
 @contextmanager
@@ -187,7 +187,7 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig) -> LoopFigures:
     from training.roles.evaluate import Evaluator
     from training.rollout_log import Logger, set_aside
 
-    if config.train.collectors != 1 or config.train.realtime:
+    if config.train.collectors != 1 or config.realtime:
         raise UsageError("--deterministic runs one collector on simulated time: set train.collectors 1 and train.realtime false")
     checkpoint = load_checkpoint(folder.path / "checkpoints", config_sha=folder.config_sha)
     set_aside(folder.path / "rollouts", after=checkpoint[1].log_position if checkpoint else {0: 0})
@@ -197,8 +197,8 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig) -> LoopFigures:
     with _linked(folder, config, layout) as (_, link), Progress() as progress, _stop_on_signals(link):
         logger = Logger(folder.path / "rollouts", link.steps, link.bus, link.counters, metadata_of(folder.config_sha, config))
         learner = make_deterministic_learner(layout, config.sac, config.train, config.seed, config.prior, folder.path)
-        evaluator = Evaluator(judged, layout, mark_of(config), config.train.evaluation_episodes, folder.path, _started_s(folder))
-        evaluator.forget_after(checkpoint[1].steps if checkpoint else 0)
+        judge = Judge(layout, _terms(folder, config), _started_s(folder))
+        judge.forget_after(checkpoint[1].steps if checkpoint else 0)
         gauge = Gauge(link, contract, 1)
 
         def each_step() -> bool:
@@ -207,7 +207,17 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig) -> LoopFigures:
 
         try:
             run_deterministic(
-                link, env, logger, learner, evaluator, config.train, contract, folder.path, folder.config_sha, config.seed, each_step
+                link,
+                env,
+                logger,
+                learner,
+                Evaluator(judged, judge),
+                config.train,
+                contract,
+                folder.path,
+                folder.config_sha,
+                config.seed,
+                each_step,
             )
         finally:
             logger.close()

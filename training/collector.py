@@ -64,10 +64,11 @@ class Collector:
         episode: Number of its first episode.
         stamp_s: Of the newest step that an earlier collector of this index recorded, 0 if there was none.
         goes_on: Asked where a robot that does not begin is waited for: whether the run goes on.
-        mean: Take the policy's mean action, as a robot does that has learned.
+        mean: Whether to take the policy's mean action, as a robot does that has learned.
         box: What actions are clipped to.
 
     Attributes:
+        mean: Whether the policy's mean action is taken.
         box: What actions are clipped to now.
         episode: Number of the present episode, or of the next one between episodes.
         stamp_s: Of the newest step.
@@ -105,7 +106,7 @@ class Collector:
         self._noise_size = actions
         self._version: int | None = None
         self._goes_on = goes_on
-        self._mean = mean
+        self.mean = mean
         self.box = box or ActionBox(None)
         self._interrupted = 0
         self.episode = episode
@@ -174,7 +175,7 @@ class Collector:
     def _action(self, observation: Vector, *, explore: bool) -> Vector:
         if explore or self._version is None:
             return self._rng.uniform(-1.0, 1.0, self._noise_size).astype(np.float32)
-        if self._mean:
+        if self.mean:
             return self._actor.act(observation, None)
         return self._actor.act(observation, self._rng.standard_normal(self._noise_size, dtype=np.float32))
 

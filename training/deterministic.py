@@ -19,10 +19,11 @@ from training.collector import Collector
 from training.config import PriorConfig, SacConfig, TrainConfig
 from training.contract import Contract
 from training.env import RobotEnv
+from training.feed import WeightFeed
 from training.learner import Learner
 from training.link import Link
 from training.prior import load_prior
-from training.roles.collect import WeightFeed, box_of
+from training.roles.collect import box_of
 from training.roles.evaluate import Evaluator
 from training.rollout_log import Logger
 from training.session import Session
@@ -83,7 +84,7 @@ def run_deterministic(
             session.write_scalars()
             if collector.between_episodes and session.checkpoint_due():
                 session.checkpoint()
-            if train.stop_after_marks and evaluator.marks >= train.stop_after_marks:
+            if train.stop_after_marks and evaluator.judge.marks >= train.stop_after_marks:
                 break
         session.save_last()
     finally:
@@ -94,5 +95,4 @@ def _evaluate(evaluator: Evaluator, link: Link) -> None:
     candidate = link.candidate.newest(0)
     if candidate is not None:
         evaluator.evaluate(candidate)
-        link.counters.set("evaluations", len(evaluator.results))
-        link.counters.set("marks", evaluator.marks)
+        evaluator.judge.report(link.counters, candidate.version)

@@ -23,7 +23,7 @@ from robot.errors import PolicyError
 from robot.transport import Counters, Ring
 from training.checkpoint import CheckpointState, load_checkpoint, save_checkpoint
 from training.collector import Collector
-from training.roles.collect import WeightFeed
+from training.feed import WeightFeed
 from training.rollout_log import EpisodeWriter, Logger, RunMetadata, log_files, read_log, read_run, recover
 from training.rollout_log import logger as logger_module
 from training.transport import WeightSlot

@@ -52,7 +52,7 @@ class Run:
         contract, env = contract_of(config), partial(make_env, config, realtime=True)
         self._bodies: dict[str, Callable[[], None]] = {
             "logger": partial(record, self.shape, folder / "rollouts", RunMetadata("faults", config.robot.kind, config.seed)),
-            "collector": partial(collect, self.shape, env, layout, contract, config.train, config.seed, 0),
+            "collector": partial(collect, self.shape, env, layout, contract, config.train, config.seed, 0, None),
             "learner": partial(_learn, self.shape, layout, config, folder),
         }
         self.children: dict[str, BaseProcess] = {}

@@ -1,6 +1,6 @@
 """Low-cost motion capture: a robot's base and a valve, followed by ArUco tags in the images of a fixed camera."""
 
-from robot.tracking.config import BaseTrackerConfig, TagPlane, TrackerConfig, ValveTrackerConfig
+from robot.tracking.config import BaseTrackerConfig, OverheadConfig, TagPlane, TrackerConfig, ValveTrackerConfig
 from robot.tracking.detect import Dictionary, Sighting, TagDetector
 from robot.tracking.floor import FloorCalibration, FloorFit, fit_floor
 from robot.tracking.geometry import PlanarTag, PosedCamera, looking_at, planar_tag
@@ -16,6 +16,7 @@ __all__ = [
     "DrawnTag",
     "FloorCalibration",
     "FloorFit",
+    "OverheadConfig",
     "OverheadTracker",
     "PlanarTag",
     "PosedCamera",

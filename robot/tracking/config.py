@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from robot.camera.config import CameraConfig
 from robot.tracking.detect import TAG_COUNTS, Dictionary
 from robot.tracking.floor import FloorCalibration
 
@@ -57,6 +58,21 @@ class BaseTrackerConfig(TrackerConfig):
     # The base's origin and x axis in the tag's frame: x right and y up on the print, z out of it.
     base_in_tag_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
     base_yaw_in_tag_rad: float = Field(default=0.0, ge=-math.pi, le=math.pi)
+
+
+class OverheadConfig(BaseModel):
+    """An overhead camera and the tag on the robot's back that it follows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    camera: CameraConfig
+    base: BaseTrackerConfig
+
+    @model_validator(mode="after")
+    def _undistorted(self) -> Self:
+        if self.camera.intrinsics is None:
+            raise ValueError("camera.intrinsics are missing: a tag's place is wrong where the lens bends the image; calibrate the camera")
+        return self
 
 
 class ValveTrackerConfig(TrackerConfig):

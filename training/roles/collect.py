@@ -10,41 +10,19 @@ from typing import Any
 from policy.acting import make_actor
 from policy.layout import PolicyLayout
 from robot.clock import request_realtime, set_timer_slack, sleep_s
-from robot.errors import PolicyError, RobotError
+from robot.errors import RobotError
 from safety import Cause
 from training.caution import ActionBox
 from training.collector import Collector
 from training.config import CautionConfig, TrainConfig
 from training.contract import Contract
 from training.env import RobotEnv
+from training.feed import Rehearsal, WeightFeed
+from training.judging import Judge, Terms
 from training.link import Link, LinkShape
-from training.transport import WeightSlot
 
 # How long a throttled collector sleeps before it looks again: a tenth of a simulated step's time at the learner's pace.
 _THROTTLE_S = 0.001
-
-
-class WeightFeed:
-    """Gives the collector the newest weights that are good; counts what was adopted and refused."""
-
-    def __init__(self, slot: WeightSlot, collector: Collector) -> None:
-        self._slot = slot
-        self._collector = collector
-        self._version = 0
-        self.adopted = 0
-        self.refused = 0
-
-    def poll(self) -> None:
-        """Adopt the newest version if there is one; keep the last good set if it is corrupt or not finite."""
-        weights = self._slot.newest(self._version)
-        if weights is None:
-            return
-        self._version = weights.version
-        try:
-            self._collector.adopt(weights.version, weights.vector)
-            self.adopted += 1
-        except PolicyError:
-            self.refused += 1
 
 
 def collect(
@@ -55,8 +33,11 @@ def collect(
     train: TrainConfig,
     seed: int,
     index: int,
+    terms: Terms | None,
 ) -> None:
     """Collect until the run stops or its parent dies; an episode under way is cut off there.
+
+    With `terms`, candidates are judged by episodes of this robot; otherwise somebody else does that.
 
     In real time the process asks for SCHED_FIFO and keeps the garbage collector out of episodes: a full collection takes up to 0.4 s.
     """
@@ -84,13 +65,14 @@ def collect(
         goes_on=waits,
         box=box_of(train.caution, link, index),
     )
-    feed = WeightFeed(link.weights, collector)
+    feed = _feed(layout, terms, link, collector)
     if contract.realtime:
         set_timer_slack()
         request_realtime()
     missed_before, lost_before = counters.get(f"missed_{index}"), counters.get(f"lost_{index}")
     gc.freeze()
     gc.disable()
+    begun = False
     try:
         while goes_on():
             if contract.realtime and counters.get("log_error"):
@@ -101,16 +83,17 @@ def collect(
                 continue
             feed.poll()
             explore = link.collected < contract.random_steps
-            # No episode begins with random actions where there is to be a policy.
-            unguided = collector.between_episodes and not (explore or feed.adopted)
+            # Where there is to be a policy, the first episode waits for it; later a robot that waits would have to be held.
+            unguided = not (begun or explore or feed.adopted)
             if unguided or _throttled(contract, link, index):
                 sleep_s(_THROTTLE_S)
                 continue
+            begun = True
             if collector.between_episodes:
                 gc.collect()
                 counters.set(f"episode_{index}", collector.episode + 1)
             try:
-                collector.collect(explore=explore)
+                feed.take(collector.collect(explore=explore))
             except RobotError:
                 # One that was waited for when the run was over is no failure of it.
                 if goes_on():
@@ -127,6 +110,12 @@ def collect(
     finally:
         env.close()
         link.close()
+
+
+def _feed(layout: PolicyLayout, terms: Terms | None, link: Link, collector: Collector) -> WeightFeed:
+    if terms is None:
+        return WeightFeed(link.weights, collector)
+    return Rehearsal(link, collector, Judge(layout, terms, link.counters.get("started_s")))
 
 
 def box_of(config: CautionConfig | None, link: Link, index: int) -> ActionBox:

@@ -1,27 +1,17 @@
-"""The evaluator's process: judges candidate policies and keeps the best."""
+"""The evaluator's process: lets candidate policies drive a robot of its own."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from policy.acting import NumpyActor
 from policy.layout import PolicyLayout
-from policy.snapshot import Policy, PolicyConfig, save_policy
-from robot.clock import monotonic_s, sleep_s
+from robot.clock import sleep_s
 from training.env import RobotEnv
-from training.evaluation import (
-    Evaluation,
-    Mark,
-    append_evaluation,
-    marks_in_a_row,
-    read_evaluations,
-    run_episode,
-    summarise,
-    write_evaluations,
-)
+from training.evaluation import Evaluation, run_episode
+from training.judging import Judge, Terms
 from training.link import Link, LinkShape
 from training.transport import Weights
 
@@ -31,71 +21,35 @@ _NICE = 5
 
 
 class Evaluator:
-    """Runs episodes of the mean action and keeps the best policy in `folder/policy`.
+    """Runs episodes of the mean action, the same start poses every time, in an environment of its own: nothing of it reaches the replay."""
 
-    Args:
-        env: Its own environment: nothing that it does reaches the replay.
-        layout: Of the policies.
-        mark: When the task counts as learned.
-        episodes: Episodes for each policy; the same start poses every time.
-        folder: The run's.
-        started_s: Monotonic time of the start of the run, for the `seconds` of each evaluation.
-    """
-
-    def __init__(self, env: RobotEnv[Any], layout: PolicyLayout, mark: Mark, episodes: int, folder: Path, started_s: float) -> None:
+    def __init__(self, env: RobotEnv[Any], judge: Judge) -> None:
         self._env = env
-        self._layout = layout
-        self._mark = mark
-        self._episodes = episodes
-        self._folder = folder
-        self._started_s = started_s
-        self._actor = NumpyActor(layout)
-        self.results: list[Evaluation] = read_evaluations(folder / "evaluations.jsonl")
-
-    @property
-    def marks(self) -> int:
-        """For how many evaluations in a row the mark has been held."""
-        return marks_in_a_row(self.results)
-
-    def forget_after(self, steps: int) -> None:
-        """Drop the results of policies younger than `steps`: a deterministic run that goes back to a checkpoint judges them anew."""
-        self.results = [result for result in self.results if result.steps <= steps]
-        write_evaluations(self._folder / "evaluations.jsonl", self.results)
+        self._actor = NumpyActor(judge.layout)
+        self.judge = judge
 
     def evaluate(self, weights: Weights, keep_going: Callable[[], bool] = lambda: True) -> Evaluation | None:
-        """Judge one policy, write the result, keep the policy if it is the best so far; None when told not to keep going."""
+        """Judge one policy; None when told not to keep going."""
         self._actor.load(weights.vector)
         episodes = []
-        for seed in range(self._episodes):
+        for seed in range(self.judge.terms.episodes):
             if not keep_going():
                 return None
             episodes.append(run_episode(self._env, self._actor, seed))
-        seconds = monotonic_s() - self._started_s
-        result = summarise(episodes, self._mark, steps=weights.steps, updates=weights.updates, version=weights.version, seconds=seconds)
-        best = all(result.rank > other.rank for other in self.results)
-        self.results.append(result)
-        append_evaluation(self._folder / "evaluations.jsonl", result)
-        if best:
-            figures = {"mean_return": result.mean_return, "mean_measure": result.mean_measure, "falls": float(result.falls)}
-            config = PolicyConfig(
-                layout=self._layout, version=result.version, steps=result.steps, updates=result.updates, evaluation=figures
-            )
-            save_policy(self._folder / "policy", Policy(config, weights.vector))
-        return result
+        return self.judge.decide(weights, episodes)
 
 
-def evaluate(
-    shape: LinkShape, make_env: Callable[[], RobotEnv[Any]], layout: PolicyLayout, mark: Mark, episodes: int, folder: Path
-) -> None:
+def evaluate(shape: LinkShape, make_env: Callable[[], RobotEnv[Any]], layout: PolicyLayout, terms: Terms) -> None:
     """Judge each candidate that the learner offers, newest first, until the run stops or its parent dies."""
     parent = os.getppid()
     os.nice(_NICE)
     link = Link.attach(shape)
     counters = link.counters
     env = make_env()
-    evaluator = Evaluator(env, layout, mark, episodes, folder, counters.get("started_s"))
+    judge = Judge(layout, terms, counters.get("started_s"))
+    evaluator = Evaluator(env, judge)
     # A restarted evaluator takes the newest candidate again unless it has been judged.
-    version = max((result.version for result in evaluator.results), default=0)
+    version = judge.version
     try:
         while not counters.get("stop") and os.getppid() == parent:
             candidate = link.candidate.newest(version)
@@ -104,9 +58,7 @@ def evaluate(
                 continue
             evaluator.evaluate(candidate, keep_going=lambda: not counters.get("stop") and os.getppid() == parent)
             version = candidate.version
-            counters.set("marks", evaluator.marks)
-            counters.set("evaluations", len(evaluator.results))
-            counters.set("evaluated", version)
+            judge.report(counters, version)
     finally:
         env.close()
         link.close()
