@@ -28,6 +28,7 @@ VERBS = {
     "stop": ("fetlock.stop", "stop every robot on this machine, watch over them, or release the stop; needs nothing else to work"),
     "log": ("fetlock.log.verb", "look at recorded rollouts, check and mend them: ls, info, verify, recover, cut"),
     "replay": ("fetlock.replay", "play a recorded episode back in simulation, or decide its commands again"),
+    "export": ("fetlock.export", "write logs for LeRobot, Minari and Rerun, or a policy as ONNX"),
     "plot": ("fetlock.plot", "draw the learning curves of one run or several"),
     "doctor": ("fetlock.doctor", "check this machine: versions, cores, real time, disk, ports; each problem with its fix"),
     "config": ("fetlock.show_config", "print the resolved configuration of a file and flags"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from fetlock.build import make_env
 from fetlock.config import DEFAULT_CONFIG, load_config
 from training.env import RobotEnv
@@ -24,6 +27,19 @@ def minitaur_walk(render_mode: str | None = None, config: str | None = None, ove
 def kitty_walk(render_mode: str | None = None, config: str | None = None, overrides: tuple[str, ...] = ()) -> RobotEnv[WalkMemory]:
     """The walking kitty behind its guard; as `minitaur_walk`, by default from `configs/kitty_walk.yaml`."""
     return _walk(str(_KITTY_CONFIG) if config is None else config, overrides, render_mode)
+
+
+def recorded(config: str, render_mode: str | None = None) -> RobotEnv[WalkMemory]:
+    """The environment that a log was recorded in: what an exported data set names.
+
+    Args:
+        config: The whole configuration, YAML, as a log holds it.
+        render_mode: None or "rgb_array".
+    """
+    with TemporaryDirectory(prefix="fetlock-recorded-") as folder:
+        file = Path(folder) / "recorded.yaml"
+        file.write_text(config)
+        return _walk(str(file), (), render_mode)
 
 
 def _walk(config: str, overrides: tuple[str, ...], render_mode: str | None) -> RobotEnv[WalkMemory]:

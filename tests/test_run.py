@@ -69,7 +69,7 @@ def test_no_verb_asks_for_help(checkout: Checkout) -> None:
     assert checkout.calls()[-1] == "-m fetlock --help"
 
 
-@pytest.mark.parametrize(("verb", "extra"), [("test", "dev"), ("bench", "bench")])
+@pytest.mark.parametrize(("verb", "extra"), [("test", "dev"), ("bench", "bench"), ("export", "export")])
 def test_a_verb_installs_its_extra_once(checkout: Checkout, verb: str, extra: str) -> None:
     checkout.run(verb)
     assert f"-e .[{extra}] " in installs(checkout.calls())[0]

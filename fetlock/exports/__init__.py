@@ -1,0 +1,1 @@
+"""`fetlock export`: rollout logs and policies in the formats of other programs."""
