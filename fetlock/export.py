@@ -29,7 +29,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--to", choices=_FORMATS, help="; ".join(f"{name}: {what}" for name, (what, _, _) in _FORMATS.items()))
     parser.add_argument("--out", type=Path, metavar="PATH", help="the file or folder to make; must not exist")
     parser.add_argument("--episode", type=int, help="of the logs, one episode; by default all")
-    parser.add_argument("--collector", type=int, default=0, help="collector of the episode (0)")
+    parser.add_argument("--collector", type=int, help="collector of the episode (0)")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options = parser.read(argv)
     _require_sound(options)
@@ -55,6 +55,8 @@ def _require_sound(options: argparse.Namespace) -> None:
         raise UsageError(f"--out {options.out}: give a name that ends in {suffix}")
     if options.out.exists():
         raise UsageError(f"{options.out} exists already: give another --out")
+    if options.collector is not None and options.episode is None:
+        raise UsageError("--collector is of an episode: give --episode too")
     if options.to == "onnx" and options.episode is not None:
         raise UsageError("--episode is of logs, and --to onnx exports a policy: leave one of them out")
     for package in packages:
@@ -74,7 +76,7 @@ def _export(options: argparse.Namespace) -> Exported:
         return export_onnx(load_policy(options.source), options.out)
     from fetlock.exports.recording import open_recording
 
-    recording = open_recording(options.source, options.collector, options.episode)
+    recording = open_recording(options.source, options.collector or 0, options.episode)
     if options.to == "lerobot":
         from fetlock.exports.lerobot import export_lerobot
 

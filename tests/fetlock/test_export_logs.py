@@ -210,6 +210,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(run_folder: Path, tmp_path: 
     assert "exists already" in call(capsys, run_folder, "--to", "lerobot", "--out", tmp_path, code=2)
     assert "as walk-v0" in call(capsys, run_folder, "--to", "minari", "--out", tmp_path / "walk", code=2)
     assert "no episode 7" in call(capsys, run_folder, "--to", "minari", "--out", out, "--episode", 7, code=2)
+    assert "give --episode too" in call(capsys, run_folder, "--to", "rrd", "--out", tmp_path / "x.rrd", "--collector", 1, code=2)
     assert "no rollouts/ in it" in call(capsys, tmp_path, "--to", "lerobot", "--out", out, code=2)
     assert "cannot be written" in call(capsys, run_folder, "--to", "lerobot", "--out", log / "out", code=1)
     (tmp_path / "torn").mkdir()
