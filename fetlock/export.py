@@ -34,7 +34,6 @@ def run(argv: list[str]) -> int:
     options = parser.read(argv)
     _require_sound(options)
     try:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
         made = _export(options)
     except OSError as error:
         raise FetlockError(

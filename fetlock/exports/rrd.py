@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fetlock.exports.recording import Episode, Recording
 from fetlock.exports.report import Exported, exported
+from fetlock.log.summary import end_of
 from policy.layout import PolicyLayout
 from robot.errors import LogError
 from robot.files import made_whole
@@ -128,9 +129,7 @@ def _events(episode: Episode) -> Iterable[tuple[float, str]]:
     yield float(steps["stamp_s"][0]), f"{episode.log}: episode {episode.number} begins"
     for at in (np.flatnonzero(np.diff(bus["mode"])) + 1).tolist():
         yield float(bus["stamp_s"][at]), _mode(bus, at)
-    last = steps[-1]
-    end = "terminated" if last["terminated"] else "truncated" if last["truncated"] else "cut off"
-    yield float(last["stamp_s"]), f"{episode.log}: {end} after {len(steps)} steps, return {steps['reward'].sum():.2f}"
+    yield float(steps["stamp_s"][-1]), f"{episode.log}: {end_of(steps)} after {len(steps)} steps, return {steps['reward'].sum():.2f}"
 
 
 def _mode(bus: Records, at: int) -> str:

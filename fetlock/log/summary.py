@@ -10,7 +10,7 @@ import numpy as np
 
 from robot.errors import LogError
 from safety.types import INTERVENTIONS, Mode
-from training.rollout_log import PART, RolloutLog, place_of
+from training.rollout_log import PART, Records, RolloutLog, place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def summarise(path: Path, log: RolloutLog) -> LogSummary:
         seconds=float(bus["period_s"].sum()) if len(bus) else 0.0,
         episode_return=0.0 if empty else float(steps["reward"].sum()),
         measure=None if empty else float(steps["measure"].mean()),
-        ended=_end(log),
+        ended=end_of(steps),
         driven_share=float(np.mean(bus["mode"] == Mode.ACTIVE)) if len(bus) else 0.0,
         intervened_share=float(np.mean((bus["filter_mask"] & int(INTERVENTIONS)) != 0)) if len(bus) else 0.0,
         bytes=path.stat().st_size,
@@ -72,8 +72,9 @@ def summarise(path: Path, log: RolloutLog) -> LogSummary:
     )
 
 
-def _end(log: RolloutLog) -> str:
-    if not len(log.steps):
+def end_of(steps: Records) -> str:
+    """Say how an episode ended: terminated, truncated, or cut off."""
+    if not len(steps):
         return "cut off"
-    last = log.steps[-1]
+    last = steps[-1]
     return "terminated" if last["terminated"] else "truncated" if last["truncated"] else "cut off"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from safetensors.numpy import save
 
 from fetlock.__main__ import main
 from fetlock.build import policy_layout
@@ -94,4 +96,10 @@ def test_what_is_no_policy_is_one_line(policy: Policy, tmp_path: Path, capsys: C
     content[-1] ^= 1
     weights.write_bytes(content)
     assert "checksum" in call(capsys, tmp_path / "run", "--out", out, code=1)
+    # NaN with a checksum that fits.
+    tensors = {name: np.full(shape, np.nan, np.float32) for name, shape in policy.config.layout.shapes.items()}
+    weights.write_bytes(save(tensors))
+    described = policy.config.model_copy(update={"sha256": hashlib.sha256(weights.read_bytes()).hexdigest()})
+    (tmp_path / "run" / "policy" / "config.json").write_text(described.model_dump_json())
+    assert "not finite" in call(capsys, tmp_path / "run", "--out", out, code=1)
     assert not out.exists()
