@@ -29,7 +29,7 @@ VERBS = {
     "log": ("fetlock.log.verb", "look at recorded rollouts, check and mend them: ls, info, verify, recover, cut"),
     "replay": ("fetlock.replay", "play a recorded episode back in simulation, or decide its commands again"),
     "export": ("fetlock.export", "write logs for LeRobot, Minari and Rerun, or a policy as ONNX"),
-    "plot": ("fetlock.plot", "draw the learning curves of one run or several"),
+    "plot": ("fetlock.plots.verb", "draw pictures of runs: learning curves, gait, joint tracking, interventions"),
     "doctor": ("fetlock.doctor", "check this machine: versions, cores, real time, disk, ports; each problem with its fix"),
     "config": ("fetlock.show_config", "print the resolved configuration of a file and flags"),
 }

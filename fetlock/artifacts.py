@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from fetlock.build import contract_of, make_env
 from fetlock.config import RunConfig
 from fetlock.machines import HardwareConfig
-from fetlock.plots import plot_runs
+from fetlock.plots.curves import plot_curves
 from fetlock.revision import revision
 from fetlock.video import Film
 from policy.acting import NumpyActor
@@ -45,7 +45,7 @@ def finish_run(folder: Path, config: RunConfig, *, seconds: float, loop: LoopFig
     summary = summarise_run(folder, config, seconds=seconds, loop=loop)
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     sys.stdout.write(f"{folder}: {_sentence(summary)}\n")
-    _attempt("curves.png", lambda: plot_runs([folder], folder / "curves.png"))
+    _attempt("curves.png", lambda: plot_curves([folder], folder / "curves.png"))
     # A robot of metal does not get up to be filmed.
     if video and (folder / "policy").is_dir() and not isinstance(config.robot, HardwareConfig):
         _attempt("walk.mp4", lambda: film(folder / "policy", config, folder / "walk.mp4"))

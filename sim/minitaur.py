@@ -13,7 +13,7 @@ from sim.config import MinitaurConfig
 from sim.engine import upright, whole_steps
 from sim.fall import FALL_MAX_S, draw_linkages, draw_orientation
 from sim.ground import slope_quaternion
-from sim.model import JOINT_NAMES
+from sim.model import JOINT_NAMES, feet_of
 from sim.physics import MinitaurPhysics
 from sim.randomise import EpisodeParameters, draw
 from sim.sensing import Sensors
@@ -59,6 +59,10 @@ class SimulatedMinitaur(SteppedRobot):
         """
         self._require_open()
         return self._physics.world
+
+    @property
+    def feet(self) -> dict[str, tuple[int, ...]]:
+        return feet_of(self.world.knees)
 
     @property
     def parameters(self) -> EpisodeParameters:

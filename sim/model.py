@@ -49,6 +49,11 @@ OVERHEAT_TORQUE_NM = 2.45
 OVERHEAT_TIME_S = 1.0
 
 
+def feet_of(shanks: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """Return the two links of each foot by its leg's name, from the links of the shanks in the order of JOINT_NAMES."""
+    return {leg: tuple(shanks[len(SIDES) * index : len(SIDES) * (index + 1)]) for index, leg in enumerate(LEGS)}
+
+
 def to_joints(motors_rad: Sequence[float]) -> list[float]:
     """Return the URDF's joint angles of motor angles, rad. Shape (8,)."""
     return [direction * angle for direction, angle in zip(DIRECTIONS, motors_rad, strict=True)]

@@ -16,7 +16,7 @@ from sim.dynamics import scale_masses, set_foot_friction, set_joint_friction
 from sim.engine import Vector, upright
 from sim.fall import draw_linkages, draw_orientation, intact, let_fall
 from sim.ground import slope_quaternion
-from sim.model import DIRECTIONS, to_joints
+from sim.model import DIRECTIONS, feet_of, to_joints
 from sim.servo_config import ServoRobotConfig
 from sim.servo_episode import ServoEpisode, draw_episode
 from sim.world import build_world
@@ -64,6 +64,11 @@ class DynamixelMinitaurPhysics:
     def episode(self) -> ServoEpisode:
         """What the newest reset drew."""
         return self._episode
+
+    @property
+    def feet(self) -> dict[str, tuple[int, ...]]:
+        """Links of each foot, by the name of its leg."""
+        return feet_of(self._knees)
 
     def joints(self) -> Sequence[Sequence[float]]:
         states = self.world.states()

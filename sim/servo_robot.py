@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -27,6 +28,10 @@ class ServoBody(MotorPhysics, PushedBody, Protocol):
     @property
     def world(self) -> Scene:
         """Handles of the PyBullet world, for cameras."""
+
+    @property
+    def feet(self) -> Mapping[str, Sequence[int]]:
+        """Links of each foot, by the name of its leg."""
 
     def drop(self, rng: np.random.Generator) -> MotorConditions:
         """Draw a machine, any pose and any orientation; the caller holds the joints while the robot falls."""
@@ -90,6 +95,10 @@ class SimulatedServoRobot(SteppedRobot):
         """
         self._require_open()
         return self._physics.world
+
+    @property
+    def feet(self) -> Mapping[str, Sequence[int]]:
+        return self._physics.feet
 
     @property
     def conditions(self) -> MotorConditions:

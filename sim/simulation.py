@@ -33,6 +33,9 @@ _DESCRIPTIONS = {"kitty": "kitty", "minitaur_dynamixel": "minitaur"}
 class SimulatedRobot(Robot, Timed, Filmed, Protocol):
     """A robot in a PyBullet world, with the time that a clock moves on."""
 
+    def feet_down(self) -> dict[str, bool]:
+        """Tell of each foot, by its leg's name, whether the ground carries it now."""
+
     def reset(self, rng: np.random.Generator) -> None:
         """Put the robot into a start pose, drawing everything random from `rng`."""
 

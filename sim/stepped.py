@@ -7,13 +7,15 @@ clock's wait. `read` at t returns the sample taken at t - sensing latency.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from robot.errors import ClosedError, RobotError, UsageError
 from robot.types import Command, RobotState, require_executable
+from sim.camera import Scene
+from sim.contacts import bears
 from sim.engine import Vector
 
 # A start pose counts as upright within 0.3 rad of the ground's normal: the fall angle of bullet3's reactive environment.
@@ -71,6 +73,27 @@ class SteppedRobot(ABC):
     @abstractmethod
     def _send(self, command: Command) -> Command:
         """Put an executable command on the wire and return what the motors will be told."""
+
+    @property
+    @abstractmethod
+    def world(self) -> Scene:
+        """Handles of the PyBullet world; raises ClosedError after `close`."""
+
+    @property
+    @abstractmethod
+    def feet(self) -> Mapping[str, Sequence[int]]:
+        """Links of each foot, by the name of its leg."""
+
+    def feet_down(self) -> dict[str, bool]:
+        """Tell of each foot whether the ground carries it now, exact and without the sensors' delay.
+
+        A contact anywhere on the shank counts: a robot that kneels stands on its feet here.
+
+        Raises:
+            ClosedError: After `close`.
+        """
+        world = self.world
+        return {name: bears(world.client, world.body, links) for name, links in self.feet.items()}
 
     @property
     def bus_period_s(self) -> float:

@@ -24,7 +24,7 @@ from robot.types import Command, frozen_array
 from sim import Simulation, simulate
 from sim.simulation import SimulatedRobot
 from training.collector import episode_rng
-from training.rollout_log import PART, Records, RolloutLog
+from training.rollout_log import PART, RolloutLog
 
 # The file says when a tick was to the nanosecond.
 _PERIOD_TOLERANCE_S = 1e-9
@@ -66,12 +66,24 @@ class Played:
         joint_names: n of them.
         position_rad: Shape (ticks, n), as the simulated robot measured it.
         base_m: Shape (ticks, 3); NaN where no base is tracked.
+        feet: f of them, by their legs' names.
+        feet_down: Shape (ticks, f): whether the ground carries each foot at the tick's start.
     """
 
     log: RolloutLog
     joint_names: tuple[str, ...]
     position_rad: np.ndarray
     base_m: np.ndarray
+    feet: tuple[str, ...]
+    feet_down: np.ndarray
+
+    @property
+    def exact(self) -> bool:
+        """Whether every measured joint and tracked base is the recorded one, bit for bit."""
+        bus = self.log.bus
+        return bool((self.position_rad == bus["position_rad"]).all()) and np.array_equal(
+            self.base_m, bus["base_position_world_m"], equal_nan=True
+        )
 
 
 def play(path: Path, log: RolloutLog, config: RunConfig, video: Path | None = None) -> Played:
@@ -96,10 +108,9 @@ def play(path: Path, log: RolloutLog, config: RunConfig, video: Path | None = No
         _require_same_robot(path, log, simulation.robot.joint_names, config)
         simulation.robot.reset(episode_rng(int(log.metadata["seed"]), int(log.metadata["collector"]), int(log.metadata["episode"])))
         with nullcontext() if video is None else Film(_picture(simulation), video, config.bus_hz) as film:
-            positions, bases = _play(simulation, log.bus, (lambda: None) if film is None else film.step)
+            return _play(simulation, log, (lambda: None) if film is None else film.step)
     finally:
         simulation.robot.close()
-    return Played(log, simulation.robot.joint_names, positions, bases)
 
 
 def _picture(simulation: Simulation[SimulatedRobot]) -> Callable[[], np.ndarray]:
@@ -107,20 +118,22 @@ def _picture(simulation: Simulation[SimulatedRobot]) -> Callable[[], np.ndarray]
     return lambda: camera.capture().image
 
 
-def _play(simulation: Simulation[SimulatedRobot], bus: Records, each_tick: Callable[[], None]) -> tuple[np.ndarray, np.ndarray]:
-    """Send what was sent; return measured joint positions (ticks, n), rad, and base positions (ticks, 3), m."""
+def _play(simulation: Simulation[SimulatedRobot], log: RolloutLog, each_tick: Callable[[], None]) -> Played:
+    """Send what was sent, and look at the robot as each tick begins."""
+    robot, clock, bus = simulation.robot, simulation.clock, log.bus
     positions = np.zeros_like(bus["position_rad"])
     bases = np.full((len(bus), 3), np.nan)
-    robot, clock = simulation.robot, simulation.clock
+    down = []
     for index, tick in enumerate(bus):
         state = robot.read()
         positions[index] = state.joints.position_rad
         if state.tracked_base is not None:
             bases[index] = state.tracked_base.position_world_m
+        down.append(tuple(robot.feet_down().values()))
         robot.write(Command(frozen_array(tick["emission_rad"])))
         clock.wait()
         each_tick()
-    return positions, bases
+    return Played(log, robot.joint_names, positions, bases, tuple(robot.feet_down()), np.array(down, np.bool_))
 
 
 def compare(path: Path, played: Played) -> Comparison:
@@ -129,7 +142,6 @@ def compare(path: Path, played: Played) -> Comparison:
     difference = played.position_rad - bus["position_rad"]
     distance = np.linalg.norm(played.base_m - bus["base_position_world_m"], axis=1)
     tracked = distance[np.isfinite(distance)]
-    exact = bool((difference == 0.0).all()) and bool((tracked == 0.0).all())
     lag = lag_s(bus["position_rad"], played.position_rad, float(bus["period_s"][0]))
     return Comparison(
         log=str(path),
@@ -140,7 +152,7 @@ def compare(path: Path, played: Played) -> Comparison:
         rms_by_joint=dict(zip(played.joint_names, rms_by_joint(difference), strict=True)),
         lag_ms=None if lag is None else 1e3 * lag,
         base_max_m=float(tracked.max()) if len(tracked) else None,
-        exact=exact,
+        exact=played.exact,
     )
 
 

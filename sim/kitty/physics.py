@@ -45,7 +45,9 @@ class KittyPhysics:
         body = _load(client, config, description)
         joints = _joints(client, body)
         self._numbers = tuple(joints[name] for name in description.joint_names)
-        self._feet = self._numbers[_PER_LEG - 1 :: _PER_LEG]
+        knees = slice(_PER_LEG - 1, None, _PER_LEG)
+        names = [name.removesuffix("_knee") for name in description.joint_names[knees]]
+        self._feet = {name: (number,) for name, number in zip(names, self._numbers[knees], strict=True)}
         self._links = _inertias(client, body, self._numbers)
         self.world = BulletJoints(client, body, self._numbers, config.physics_hz)
         remove_damping(client, body, self._numbers)
@@ -67,8 +69,8 @@ class KittyPhysics:
         return self._links
 
     @property
-    def feet(self) -> tuple[int, ...]:
-        """Link numbers of the shanks, whose ends are the feet."""
+    def feet(self) -> dict[str, tuple[int]]:
+        """Link of each foot, the shank whose end it is, by the name of its leg."""
         return self._feet
 
     def joints(self) -> Sequence[Sequence[float]]:
@@ -127,7 +129,7 @@ class KittyPhysics:
             leg_scale=episode.leg_mass_scale,
             inertia_scale=episode.inertia_scale,
         )
-        set_foot_friction(client, body, self._feet, episode.foot_friction)
+        set_foot_friction(client, body, [link for (link,) in self._feet.values()], episode.foot_friction)
         return episode.motors
 
     def close(self) -> None:

@@ -10,10 +10,12 @@ from fetlock.build import make_env, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
 from policy.acting import NumpyActor
 from policy.snapshot import Policy, PolicyConfig, save_policy
+from tests.sim.gaits import trot
 from training.collector import Collector
 from training.evaluation import Evaluation, append_evaluation
 from training.records import bus_dtype, step_dtype
 from training.rollout_log import EpisodeWriter, RunMetadata
+from training.tasks import WalkConfig
 
 # Small networks and short episodes of a randomised, delayed, noisy robot: the hardest case for a replay.
 FLAGS = (
@@ -41,6 +43,16 @@ class NotANumber(NumpyActor):
         return np.full(8, np.nan, np.float32)
 
 
+class Trot(NumpyActor):
+    """Trots open-loop at 2 Hz, 50 policy ticks a second."""
+
+    ticks = 0
+
+    def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+        self.ticks += 1
+        return WalkConfig().legs.legs(trot(self.ticks / 50.0).position_rad).astype(np.float32)
+
+
 class Mean(NumpyActor):
     """Does not explore."""
 
@@ -57,10 +69,11 @@ def record_run(
     seed: int = 5,
     broken_from: int | None = None,
     policy_from: int | None = None,
+    trots: bool = False,
 ) -> RunConfig:
     """Write config.yaml, policy, rollouts and evaluations of a run into `folder`.
 
-    Actions are random; NaN from step `broken_from` on, or the policy's own from step `policy_from` on.
+    Actions are random; NaN from step `broken_from` on, or the policy's own from step `policy_from` on, or all a trot.
     """
     config = load_config([*base, *flags]).model_copy(update={"seed": seed})
     (folder / "rollouts").mkdir(parents=True)
@@ -69,10 +82,10 @@ def record_run(
     layout = policy_layout(config)
     steps, bus = Stream(), Stream()
     vector = np.random.default_rng(0).standard_normal(layout.vector_size).astype(np.float32) * np.float32(0.3)
-    actor = NotANumber(layout) if policy_from is None else Mean(layout)
+    actor = Trot(layout) if trots else NotANumber(layout) if policy_from is None else Mean(layout)
     collector = Collector(env, actor, steps, bus, seed=seed, index=0, episode=0)
     collector.adopt(3, vector)
-    own_from = broken_from if policy_from is None else policy_from
+    own_from = 0 if trots else broken_from if policy_from is None else policy_from
     written = [0, 0]
     for episode in range(episodes):
         while collector.episode == episode:

@@ -66,8 +66,9 @@ def test_an_unknown_verb_names_the_nearest() -> None:
         (("eval", "/nowhere", "-n", "many"), 2, "'many'"),
         (("eval", "/nowhere", "-n", "0"), 2, "at least 1"),
         (("replay", "/nowhere"), 2, "/nowhere"),
-        (("plot", "/nowhere"), 2, "/nowhere holds no run"),
-        (("plot", "/nowhere", "--outt", "x"), 2, "nearest is --out"),
+        (("plot", "/nowhere"), 2, "choose curves, gait, tracking, interventions"),
+        (("plot", "curves", "/nowhere"), 2, "/nowhere holds no run"),
+        (("plot", "curves", "/nowhere", "--outt", "x"), 2, "nearest is --out"),
         (("reset", "--falen"), 2, "nearest is --fallen"),
         (("train", "--nmae", "x"), 2, "nearest is --name"),
         (("doctor", "stray"), 2, "'stray'"),
@@ -81,7 +82,7 @@ def test_an_error_is_one_line_and_its_exit_code(arguments: tuple[str, ...], code
 
 
 def test_debug_shows_the_traceback() -> None:
-    result = fetlock("plot", "/nowhere", "--debug")
+    result = fetlock("plot", "curves", "/nowhere", "--debug")
     assert result.returncode == 1
     assert "Traceback" in result.stderr
 

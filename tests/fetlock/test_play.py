@@ -1,4 +1,4 @@
-"""eval, replay and plot over a run that the real collector recorded on the real simulation."""
+"""eval, replay and run over a run that the real collector recorded on the real simulation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import json
 from pathlib import Path
 
 import av
-import matplotlib.image
 import numpy as np
 import pytest
 
 from fetlock.__main__ import main
-from fetlock.plots import read_curves
 from safety.types import Mode
 from tests.fetlock.recorded import record_run
 from training.rollout_log import read_log, read_run
@@ -96,34 +94,6 @@ def test_a_policy_of_another_task_is_refused(run_folder: Path, capsys: Capture) 
     message = call(capsys, "eval", str(run_folder), "--task.swing-scale-rad", "0.4", code=1)
     assert "action_scaling" in message
     assert "0.4" in message
-
-
-def test_curves_are_the_runs(run_folder: Path) -> None:
-    curves, steps = read_curves(run_folder), read_run(run_folder / "rollouts")
-    assert curves.length.sum() == len(steps) == curves.end_step[-1]
-    assert curves.episode_return.sum() == pytest.approx(steps["reward"].sum())
-    assert curves.failed.sum() == steps["terminated"].sum()
-    assert (curves.label, curves.mark, len(curves.evaluations)) == ("mine (seed 5)", 0.6, 3)
-
-
-def test_several_runs_make_one_picture(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
-    record_run(tmp_path / "other", episodes=2, seed=6)
-    alone, both = tmp_path / "alone.png", tmp_path / "pictures" / "both.png"
-    call(capsys, "plot", str(run_folder), "--out", str(alone))
-    assert call(capsys, "plot", str(run_folder), str(tmp_path / "other"), "--out", str(both)) == f"{both}\n"
-    pictures = [matplotlib.image.imread(path)[:, :, :3] for path in (alone, both)]
-    assert min(picture.shape[0] for picture in pictures) > 600
-    # The second run is drawn in vermilion, the first one never.
-    vermilion = [(np.abs(picture - np.array([0.835, 0.369, 0.0])).max(axis=2) < 0.02).sum() for picture in pictures]
-    assert vermilion[0] == 0
-    assert vermilion[1] > 50
-    assert [path.name for path in both.parent.iterdir()] == ["both.png"]
-
-
-def test_wrong_pictures_are_named(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert ".png, .svg or .pdf" in call(capsys, "plot", str(run_folder), "--out", str(tmp_path / "a.bmpp"), code=2)
-    (tmp_path / "empty" / "rollouts").mkdir(parents=True)
-    assert "no recorded step" in call(capsys, "plot", str(tmp_path / "empty"), code=1)
 
 
 def run_policy(capsys: Capture, run_folder: Path, folder: Path, *words: str, code: int = 0) -> str:

@@ -33,7 +33,7 @@ def foot(physics: KittyPhysics, leg: int, pose: tuple[float, float, float]) -> n
     pybullet.resetBasePositionAndOrientation(body, (0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 1.0), physicsClientId=client)
     for joint in range(12):
         pybullet.resetJointState(body, joint, pose[joint % 3] if joint // 3 == leg else 0.0, physicsClientId=client)
-    state = pybullet.getLinkState(body, physics.feet[leg], computeForwardKinematics=1, physicsClientId=client)
+    state = pybullet.getLinkState(body, physics.feet[LEGS[leg]][0], computeForwardKinematics=1, physicsClientId=client)
     rotation = np.array(pybullet.getMatrixFromQuaternion(state[5])).reshape(3, 3)
     return np.array(state[4]) + rotation @ [0.0, 0.0, -SHANK_M] - [0.0, 0.0, 1.0]
 
@@ -78,7 +78,7 @@ def test_the_armature_is_on_the_joints_axis_alone_and_is_never_scaled() -> None:
             axis = 0 if nominal.link % 3 == 0 else 1
             expected = own if nominal.link == -1 else own + ARMATURE_KG_M2 * (np.arange(3) == axis)
             np.testing.assert_allclose(inertia, expected, rtol=1e-9)
-            if nominal.link in made.feet:
+            if (nominal.link,) in made.feet.values():
                 assert friction == pytest.approx(episode.foot_friction)
     made.close()
 
