@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from fetlock.build import contract_of, make_env
 from fetlock.config import RunConfig
+from fetlock.host import machine
 from fetlock.machines import HardwareConfig
 from fetlock.plots.curves import plot_curves
 from fetlock.revision import revision
@@ -80,6 +81,7 @@ def summarise_run(folder: Path, config: RunConfig, *, seconds: float, loop: Loop
         "lost_records": loop.lost,
         "restarts": dict(loop.restarts),
         "revision": revision(),
+        "machine": machine(),
         "learner_threads": config.train.threads,
         "seed": config.seed,
     }
