@@ -74,6 +74,7 @@ class HardwareRobot:
         self._now_s = now_s
         self._lockstep = lockstep
         self._closed = self._armed = False
+        self._errors_before = 0
         self._held: Command | None = None
         self._state: RobotState | None = None
         self._goals: RawArray = np.zeros(len(self.joint_names), np.int64)
@@ -89,6 +90,11 @@ class HardwareRobot:
     def armed(self) -> bool:
         """Whether torque was switched on, and not off since."""
         return self._armed
+
+    @property
+    def bus_errors(self) -> int:
+        """Answers of motors that did not come or were errors, since the robot was made, through reconnections."""
+        return self._errors_before + self._bus.count.errors
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -250,6 +256,7 @@ class HardwareRobot:
             RobotError: If a motor is not as it was.
         """
         self._require_open()
+        self._errors_before += self._bus.count.errors
         self._bus.close()
         self._open()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, SupportsFloat
@@ -70,6 +71,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         skip_to: Moves a simulated clock on to a time, s; does nothing where time is real.
         camera: For `rgb_array`, made when first needed.
         render_mode: None or "rgb_array".
+        bus_errors: Returns how many answers of motors did not come or were errors; NaN where there is no bus.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012 (Gymnasium's own attribute)
@@ -86,6 +88,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         skip_to: Callable[[float], None] = lambda _: None,
         camera: Callable[[], Camera] | None = None,
         render_mode: str | None = None,
+        bus_errors: Callable[[], float] = lambda: math.nan,
     ) -> None:
         if render_mode not in (None, "rgb_array"):
             raise UsageError(f"render mode {render_mode!r} is not one of None, 'rgb_array'")
@@ -95,6 +98,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         self.arena = arena
         self.timing = TickStatistics() if timing is None else timing
         self.render_mode = render_mode
+        self.bus_errors = bus_errors
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(1.0 / motion.policy_period_s)}
         bound = task.observation_bound
         self.observation_space = spaces.Box(-bound, bound, (len(task.observation_names),), np.float32)

@@ -41,7 +41,7 @@ _RUN_FIELDS = (
     "started_s",
 )
 # ... and for each collector.
-_COLLECTOR_FIELDS = ("episode", "stamp_s", "lateness_s", "missed", "lost", "adopted", "refused", "waiting", "held", "box")
+_COLLECTOR_FIELDS = ("episode", "stamp_s", "lateness_s", "missed", "lost", "adopted", "refused", "waiting", "held", "box", "bus_errors")
 
 
 @dataclass(frozen=True)

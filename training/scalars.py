@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,21 @@ class Scalars:
         if len(records):
             self._scalar("loop/lateness_ms_p99", float(np.percentile(records["lateness_s"], 99)) * 1e3, steps)
             self._scalar("safety/clip_rate", float(np.mean((records["filter_mask"] & int(INTERVENTIONS)) != 0)), steps)
+
+    def robot(self, ticks: Sequence[NDArray[np.void]], bus_errors: Sequence[float], steps: int) -> None:
+        """Write what a robot's body says, as far as it does: its hottest motor over some bus records, and errors of its bus so far.
+
+        Args:
+            ticks: Bus records, of each collector.
+            bus_errors: Of each collector; NaN where there is no bus.
+            steps: Of the run.
+        """
+        temperatures_c = [float(np.nanmax(records["temperature_c"])) for records in ticks if np.isfinite(records["temperature_c"]).any()]
+        if temperatures_c:
+            self._scalar("robot/temp_max_c", max(temperatures_c), steps)
+        counted = [errors for errors in bus_errors if np.isfinite(errors)]
+        if counted:
+            self._scalar("robot/bus_errors", sum(counted), steps)
 
     def evaluation(self, result: Evaluation) -> None:
         """Write one evaluation."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from policy.snapshot import Policy, PolicyConfig, save_policy
 from robot.clock import monotonic_s
-from robot.transport import OverrunError
+from robot.transport import OverrunError, Ring
 from training.checkpoint import CheckpointState, load_checkpoint, save_checkpoint
 from training.contract import Contract
 from training.evaluation import read_evaluations
@@ -21,6 +21,8 @@ from training.scalars import Scalars
 
 # Steps between two rows of learning figures in TensorBoard.
 _SCALARS_EVERY = 250
+# Bus ticks that are looked through for the hottest motor then: a motor warms up over minutes.
+_BUS_TICKS = 100
 # Records taken from a ring at a time: bounds the time until the next update.
 _PULL_LIMIT = 1024
 
@@ -169,6 +171,8 @@ class Session:
             if self._recent:
                 self._scalars.loop(np.concatenate(self._recent), self.learner.steps)
                 self._recent.clear()
+            errors = [self._link.counters.get(f"bus_errors_{collector}") for collector in range(len(self._next))]
+            self._scalars.robot([newest_ticks(ring) for ring in self._link.bus], errors, self.learner.steps)
         if int(self._link.counters.get("evaluations")) > self._evaluations:
             results = read_evaluations(self._folder / "evaluations.jsonl")
             for result in results[self._evaluations :]:
@@ -218,3 +222,11 @@ class Session:
             "time/updates_per_s": (updates - since_updates) / elapsed_s,
             "train/update_to_data_ratio": self._contract.ratio(steps, updates),
         }
+
+
+def newest_ticks(ring: Ring) -> NDArray[np.void]:
+    """Return bus records of the last second or some; none where the collector has just overwritten them."""
+    try:
+        return ring.read(max(ring.head - _BUS_TICKS, 0), _BUS_TICKS)
+    except OverrunError:
+        return np.zeros(0, ring.dtype)

@@ -12,7 +12,7 @@ import numpy as np
 from fetlock.arguments import VerbParser
 from fetlock.replays.logs import flaw, some_logs_of
 from robot.errors import LogError
-from safety.types import Mode
+from safety.types import Mode, Reason
 from training.rollout_log import RolloutLog, read_log, read_run
 
 
@@ -69,10 +69,10 @@ def _of_steps(log: RolloutLog) -> Iterator[str]:
         yield "bus ticks of its first or last step are missing"
     if (np.diff(steps["step"].astype(np.int64)) != 1).any():
         yield "steps of its episode are missing"
-    driven = steps["mode"] == Mode.ACTIVE
+    driven = (steps["mode"] == Mode.ACTIVE) & ((steps["filter_mask"] & int(Reason.NOT_FINITE)) == 0)
     for name in ("observation", "next_observation", "reward"):
         if not np.isfinite(steps[name]).all():
             yield f"{name} holds what is no number"
-    # What a broken policy asked for is kept as it was; the guard has held the robot then.
+    # What a broken policy asked for is kept as it was; the guard has refused it, and held the robot if it went on.
     if not np.isfinite(steps["action"][driven]).all():
         yield "action holds what is no number though the guard let it through"

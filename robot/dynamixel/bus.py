@@ -96,6 +96,11 @@ class BusCount:
     retries: int = 0
     motors: dict[int, MotorCount] = field(default_factory=dict)
 
+    @property
+    def errors(self) -> int:
+        """Answers that did not come, and those with an error code."""
+        return sum(motor.missed + motor.refusals for motor in self.motors.values())
+
     def motor(self, motor: int) -> MotorCount:
         """Return the count of a motor, a new one if it is the first time."""
         return self.motors.setdefault(motor, MotorCount())

@@ -11,14 +11,16 @@ from typing import Protocol
 
 from robot.calibration import Calibration
 from robot.description import JointDescription, RobotDescription, ServoSettings
-from robot.dynamixel.bus import BusSetup, MotorBus
+from robot.dynamixel.bus import BusCount, BusSetup, MotorBus
 from robot.dynamixel.tables import ControlTable, OperatingMode, Register, control_table, hardware_errors, models
 from robot.dynamixel.units import POSITION_RAD
 from robot.errors import MotorError
 
 
 class SetupBus(MotorBus, BusSetup, Protocol):
-    """A bus that can be set up."""
+    """A bus that can be set up, and counts what happens on it."""
+
+    count: BusCount
 
 
 @dataclass(frozen=True, slots=True)

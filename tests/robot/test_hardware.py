@@ -191,6 +191,7 @@ def test_late_answers_are_never_taken_for_new_ones() -> None:
         machine.client.ask("fault", fault={"kind": "delay", "motors": [42], "magnitude": PERIOD_S})
         with pytest.raises(StaleError, match="motor 42"):
             drive_past_a_late_motor(machine, robot, clock)
+        assert robot.bus_errors > 0
 
 
 @pytest.mark.parametrize(
@@ -312,6 +313,10 @@ def test_unplugging_is_one_error_and_plugging_in_again_is_enough(tmp_path: Path)
         descriptors = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(3):
             robot.arm()
+            with pytest.raises(BusError):
+                robot._bus.read(99, 132, 4)
+            errors = robot.bus_errors
+            assert errors > 0
             machine.client.ask("unplug")
             start_s = monotonic_s()
             clock.wait()
@@ -324,6 +329,8 @@ def test_unplugging_is_one_error_and_plugging_in_again_is_enough(tmp_path: Path)
             machine.client.ask("plug")
             robot.reconnect()
             assert not robot.armed
+            # What has happened on the bus is not forgotten.
+            assert robot.bus_errors >= errors
         assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
         robot.close()
 

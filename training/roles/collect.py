@@ -69,7 +69,7 @@ def collect(
     if contract.realtime:
         set_timer_slack()
         request_realtime()
-    missed_before, lost_before = counters.get(f"missed_{index}"), counters.get(f"lost_{index}")
+    missed_before, lost_before, errors_before = (counters.get(f"{name}_{index}") for name in ("missed", "lost", "bus_errors"))
     gc.freeze()
     gc.disable()
     begun = False
@@ -105,6 +105,7 @@ def collect(
             counters.set(f"missed_{index}", missed_before + env.timing.missed)
             counters.set(f"lost_{index}", lost_before + collector.lost)
             counters.set(f"stamp_s_{index}", collector.stamp_s)
+            counters.set(f"bus_errors_{index}", errors_before + env.bus_errors())
             counters.set(f"lateness_s_{index}", collector.lateness_s)
             counters.set(f"box_{index}", collector.box.bound)
     finally:
