@@ -30,6 +30,7 @@ VERBS = {
     "replay": ("fetlock.replay", "play a recorded episode back in simulation, or decide its commands again"),
     "export": ("fetlock.export", "write logs for LeRobot, Minari and Rerun, or a policy as ONNX"),
     "plot": ("fetlock.plots.verb", "draw pictures of runs: learning curves, gait, joint tracking, interventions"),
+    "report": ("fetlock.report", "write one page about a run, with its pictures and videos in it"),
     "doctor": ("fetlock.doctor", "check this machine: versions, cores, real time, disk, ports; each problem with its fix"),
     "config": ("fetlock.show_config", "print the resolved configuration of a file and flags"),
 }

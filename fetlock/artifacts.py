@@ -1,4 +1,4 @@
-"""What every run leaves behind: summary.json, curves.png and a video of its best policy."""
+"""What every run leaves behind: summary.json, curves.png, a video of its best policy, and its report."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
-from fetlock.build import contract_of, make_env
+from fetlock.build import contract_of
 from fetlock.config import RunConfig
+from fetlock.films import film_policy
 from fetlock.host import machine
 from fetlock.machines import HardwareConfig
 from fetlock.plots.curves import plot_curves
+from fetlock.report import write_report
 from fetlock.revision import revision
-from fetlock.video import Film
-from policy.acting import NumpyActor
 from policy.snapshot import load_policy
 from robot.errors import FetlockError
 from safety.types import INTERVENTIONS
-from training.evaluation import first_held, read_evaluations, run_episode
+from training.evaluation import first_held, read_evaluations
 from training.rollout_log import read_run
 
 
@@ -49,7 +49,8 @@ def finish_run(folder: Path, config: RunConfig, *, seconds: float, loop: LoopFig
     _attempt("curves.png", lambda: plot_curves([folder], folder / "curves.png"))
     # A robot of metal does not get up to be filmed.
     if video and (folder / "policy").is_dir() and not isinstance(config.robot, HardwareConfig):
-        _attempt("walk.mp4", lambda: film(folder / "policy", config, folder / "walk.mp4"))
+        _attempt("walk.mp4", lambda: film_policy(folder / "policy", config, folder / "walk.mp4"))
+    _attempt("report.html", lambda: write_report(folder, folder / "report.html"))
 
 
 def summarise_run(folder: Path, config: RunConfig, *, seconds: float, loop: LoopFigures) -> dict[str, JsonValue]:
@@ -85,19 +86,6 @@ def summarise_run(folder: Path, config: RunConfig, *, seconds: float, loop: Loop
         "learner_threads": config.train.threads,
         "seed": config.seed,
     }
-
-
-def film(policy_folder: Path, config: RunConfig, path: Path) -> None:
-    """Write a video of one episode of a policy's mean action."""
-    env = make_env(config, render_mode="rgb_array")
-    try:
-        policy = load_policy(policy_folder)
-        actor = NumpyActor(policy.config.layout)
-        actor.load(policy.vector)
-        with Film(env.picture, path, config.control_hz) as picture:
-            run_episode(env, actor, seed=0, each_step=picture.step)
-    finally:
-        env.close()
 
 
 def _attempt(name: str, make: Callable[[], None]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from fetlock.beginning import EpisodeReset, Patience, Repair
 from fetlock.config import RunConfig, task_of
 from fetlock.guarding import guard_of
-from fetlock.machines import EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind, names_of_joints
+from fetlock.machines import PICTURE_PX, EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind, names_of_joints
 from fetlock.resets import routine_of
 from policy.layout import PolicyLayout
 from robot.clock import PacedClock, RealTimeClock, TickStatistics
@@ -20,13 +22,16 @@ from training.evaluation import Mark
 from training.tasks.walk import WalkMemory, WalkTask
 
 
-def make_env(config: RunConfig, *, realtime: bool = False, render_mode: str | None = None) -> RobotEnv[WalkMemory]:
+def make_env(
+    config: RunConfig, *, realtime: bool = False, render_mode: str | None = None, picture_px: tuple[int, int] = PICTURE_PX
+) -> RobotEnv[WalkMemory]:
     """Build the environment of a configuration: robot, guard, task, reset.
 
     Args:
         config: Of the run.
         realtime: Slow a simulation to real time; a robot of metal is always in real time.
         render_mode: None or "rgb_array".
+        picture_px: Width and height of what its camera shows.
 
     Raises:
         UsageError: If there is no task.
@@ -36,11 +41,11 @@ def make_env(config: RunConfig, *, realtime: bool = False, render_mode: str | No
     task_of(config)
     robot = config.robot
     if isinstance(robot, EmulatedConfig | HardwareConfig):
-        return _bus_env(config, realtime=realtime, render_mode=render_mode)
-    return _simulated_env(config, robot, realtime=realtime, render_mode=render_mode)
+        return _bus_env(config, realtime=realtime, render_mode=render_mode, picture_px=picture_px)
+    return _simulated_env(config, robot, realtime=realtime, render_mode=render_mode, picture_px=picture_px)
 
 
-def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> RobotEnv[WalkMemory]:
+def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, picture_px: tuple[int, int]) -> RobotEnv[WalkMemory]:
     # Only who has a bus imports what drives one.
     from fetlock.emulated import connect_emulated, connect_hardware
 
@@ -67,12 +72,15 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None) -> R
         arena=config.arena,
         timing=machine.schedule.statistics,
         skip_to=machine.skip_to,
-        camera=machine.camera,
+        camera=None if machine.camera is None else partial(machine.camera, *picture_px),
         render_mode=render_mode,
+        bus_errors=lambda: machine.robot.bus_errors,
     )
 
 
-def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: bool, render_mode: str | None) -> RobotEnv[WalkMemory]:
+def _simulated_env(
+    config: RunConfig, machine: SimulatedConfig, *, realtime: bool, render_mode: str | None, picture_px: tuple[int, int]
+) -> RobotEnv[WalkMemory]:
     simulation = simulate(machine, config.bus_hz)
     clock: Clock = simulation.clock
     real = RealTimeClock(1.0 / config.bus_hz) if realtime else None
@@ -103,7 +111,7 @@ def _simulated_env(config: RunConfig, machine: SimulatedConfig, *, realtime: boo
         arena=config.arena,
         timing=TickStatistics() if real is None else real.statistics,
         skip_to=simulation.clock.skip_to,
-        camera=simulation.camera,
+        camera=partial(simulation.camera, *picture_px),
         render_mode=render_mode,
     )
 

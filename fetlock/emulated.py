@@ -55,7 +55,7 @@ class BusMachine:
         skip_to: Moves simulated time on; nothing where time is real.
         close: Releases everything; a robot of metal holds where it stands.
         schedule: The real-time clock; it stands still where time is simulated.
-        camera: Makes a camera that shows the robot; None where there is none.
+        camera: Makes a camera of so many pixels, width and height, that shows the robot; None where there is none.
     """
 
     robot: HardwareRobot
@@ -64,7 +64,7 @@ class BusMachine:
     skip_to: Callable[[float], None]
     close: Callable[[], None]
     schedule: RealTimeClock
-    camera: Callable[[], Camera] | None
+    camera: Callable[[int, int], Camera] | None
 
 
 def connect_emulated(config: RunConfig, *, realtime: bool) -> BusMachine:
@@ -132,8 +132,8 @@ class _Emulated:
     def _now_s(self) -> float:
         return monotonic_s() if self._lockstep is None else self._lockstep.now_s()
 
-    def _camera(self) -> Camera:
-        return EmulatorCamera(self._client, self._now_s)
+    def _camera(self, width_px: int, height_px: int) -> Camera:
+        return EmulatorCamera(self._client, self._now_s, width_px, height_px)
 
     def machine(self) -> BusMachine:
         """Return the robot with what an environment needs, torque off; in lockstep it is on."""

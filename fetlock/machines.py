@@ -12,6 +12,9 @@ from robot.dynamixel.backends import BusConfig
 from robot.imu import ImuConfig
 from sim import DynamixelMinitaurConfig, KittyConfig, MinitaurConfig, describe, joint_names
 
+# Width and height of a picture: PyBullet's software renderer draws about 13 of them a second (measured).
+PICTURE_PX = (480, 320)
+
 
 class ClawConfig(BaseModel):
     """The motors of the claw and of its valve, each of which turns its own rotor: there is no simulation of fingers and valve."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, load_config
 from fetlock.guarding import guard_of
-from fetlock.machines import EmulatedConfig, HardwareConfig
+from fetlock.machines import PICTURE_PX, EmulatedConfig, HardwareConfig
 from fetlock.resets import routine
 from fetlock.video import Film
 from robot.errors import UsageError
@@ -108,7 +109,8 @@ def _staged(config: RunConfig, rng: np.random.Generator, *, fallen: bool) -> Ite
     try:
         guard = guard_of(config, machine.robot, machine.clock, machine.robot, stoppable=True)
         machine.reset(rng)
-        yield Stage(guard, machine.clock, machine.camera, machine.robot)
+        camera = None if machine.camera is None else partial(machine.camera, *PICTURE_PX)
+        yield Stage(guard, machine.clock, camera, machine.robot)
     finally:
         machine.close()
 

@@ -15,6 +15,7 @@ from fetlock.arguments import VerbParser
 from fetlock.artifacts import LoopFigures, finish_run
 from fetlock.build import contract_of, judged_config, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
+from fetlock.films import filmer_of, picture_px
 from fetlock.machines import HardwareConfig
 from fetlock.prior import find_beginning, is_kept
 from fetlock.progress import Gauge, Progress
@@ -28,7 +29,7 @@ from training.evaluation import read_evaluations
 from training.judging import Judge, Terms
 from training.link import Link, LinkShape, linked
 from training.roles.collect import collect
-from training.roles.evaluate import evaluate
+from training.roles.evaluate import Filmer, evaluate
 from training.roles.record import record
 from training.rollout_log import read_run, recover, stream_positions
 from training.runs import RunFolder, run_path
@@ -47,7 +48,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--from", dest="beginning", metavar="RUN", help=from_help)
     parser.add_argument("--resume", action="store_true", help="go on with the run of this name")
     parser.add_argument("--deterministic", action="store_true", help="everything in one process, bit-reproducible")
-    parser.add_argument("--no-video", action="store_true", help="leave the video of the best policy out")
+    parser.add_argument("--no-video", action="store_true", help="film nothing: neither the best policy nor those that are evaluated")
     options, rest = parser.read_before_config(argv)
     if options.resume and options.name is None:
         raise UsageError("--resume needs the --name of the run to go on with")
@@ -68,7 +69,7 @@ def run(argv: list[str]) -> int:
             _require_whole(folder)
         start_s = monotonic_s()
         train = _train_in_one_process if options.deterministic else _train_in_processes
-        loop = train(folder, config)
+        loop = train(folder, config, None if options.no_video else filmer_of(folder.path, config))
         finish_run(folder.path, config, seconds=monotonic_s() - start_s, loop=loop, video=not options.no_video)
     return 0
 
@@ -93,7 +94,7 @@ def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> Itera
         yield shape, link
 
 
-def _train_in_processes(folder: RunFolder, config: RunConfig) -> LoopFigures:
+def _train_in_processes(folder: RunFolder, config: RunConfig, filmer: Filmer | None) -> LoopFigures:
     """Run the processes of `docs/architecture.md` until the run is over."""
     # One thread per process for NumPy: a second one that waits for its turn delays the control loop.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -101,7 +102,7 @@ def _train_in_processes(folder: RunFolder, config: RunConfig) -> LoopFigures:
     contract = contract_of(config)
     with _linked(folder, config, layout) as (shape, link):
         link.counters.set("started_s", _started_s(folder))
-        supervisor = Supervisor(_roles(folder, config, layout, contract, shape), folder.path / "logs")
+        supervisor = Supervisor(_roles(folder, config, layout, contract, shape, filmer), folder.path / "logs")
         with _stop_on_signals(link), Progress() as progress:
             supervisor.start()
             gauge = Gauge(link, contract, config.train.collectors)
@@ -128,7 +129,9 @@ def _terms(folder: RunFolder, config: RunConfig) -> Terms:
     return Terms(mark_of(config), config.train.evaluation_episodes, folder.path)
 
 
-def _roles(folder: RunFolder, config: RunConfig, layout: PolicyLayout, contract: Contract, shape: LinkShape) -> list[Role]:
+def _roles(
+    folder: RunFolder, config: RunConfig, layout: PolicyLayout, contract: Contract, shape: LinkShape, filmer: Filmer | None
+) -> list[Role]:
     metadata = metadata_of(folder.config_sha, config)
     roles = [
         Role("learner", partial(_learn, shape, layout, config, contract, folder.path, folder.config_sha)),
@@ -138,7 +141,8 @@ def _roles(folder: RunFolder, config: RunConfig, layout: PolicyLayout, contract:
     # Of a robot of metal there is one: what it learns, it shows.
     alone = isinstance(config.robot, HardwareConfig)
     if not alone:
-        roles.append(Role("evaluator", partial(evaluate, shape, partial(make_env, judged_config(config)), layout, terms)))
+        env = partial(make_env, judged_config(config), picture_px=picture_px(config))
+        roles.append(Role("evaluator", partial(evaluate, shape, env, layout, terms, filmer)))
     for index in range(config.train.collectors):
         env = partial(make_env, config, realtime=config.realtime)
         body = partial(collect, shape, env, layout, contract, config.train, config.seed, index, terms if alone else None)
@@ -180,7 +184,7 @@ def _stop_on_signals(link: Link) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _train_in_one_process(folder: RunFolder, config: RunConfig) -> LoopFigures:
+def _train_in_one_process(folder: RunFolder, config: RunConfig, filmer: Filmer | None) -> LoopFigures:
     """Run everything in this process, bit-reproducible."""
     from training.checkpoint import load_checkpoint
     from training.deterministic import make_deterministic_learner, run_deterministic
@@ -193,7 +197,7 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig) -> LoopFigures:
     set_aside(folder.path / "rollouts", after=checkpoint[1].log_position if checkpoint else {0: 0})
     layout = policy_layout(config)
     contract = contract_of(config)
-    env, judged = make_env(config), make_env(judged_config(config))
+    env, judged = make_env(config), make_env(judged_config(config), picture_px=picture_px(config))
     with _linked(folder, config, layout) as (_, link), Progress() as progress, _stop_on_signals(link):
         logger = Logger(folder.path / "rollouts", link.steps, link.bus, link.counters, metadata_of(folder.config_sha, config))
         learner = make_deterministic_learner(layout, config.sac, config.train, config.seed, config.prior, folder.path)
@@ -211,7 +215,7 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig) -> LoopFigures:
                 env,
                 logger,
                 learner,
-                Evaluator(judged, judge),
+                Evaluator(judged, judge, filmer),
                 config.train,
                 contract,
                 folder.path,

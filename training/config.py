@@ -92,6 +92,12 @@ class TrainConfig(BaseModel):
     realtime: bool = False
     evaluate_every: int = Field(default=1_000, ge=1)
     evaluation_episodes: int = Field(default=10, ge=1)
+    # Videos of the policy at its evaluations, in videos/: at most so many are kept, every evaluation's until then, every second one's
+    # after that, and so on; 0: none. Each takes 2.5 s of the evaluator's CPU (measured on one core of an AMD EPYC).
+    videos: int = Field(default=50, ge=0, le=10_000)
+    # Length of each, s, and its width, px, of which its height is two thirds: a picture of 240 px takes 22 ms, one of 480 px 75 ms.
+    video_s: float = Field(default=4.0, gt=0.0, le=600.0)
+    video_width_px: int = Field(default=240, ge=48, le=1920)
     # Stop when the task's mark was held in that many evaluations in a row; 0: never.
     stop_after_marks: int = Field(default=3, ge=0)
     checkpoint_every: int = Field(default=1_000, ge=1)

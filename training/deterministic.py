@@ -95,4 +95,5 @@ def _evaluate(evaluator: Evaluator, link: Link) -> None:
     candidate = link.candidate.newest(0)
     if candidate is not None:
         evaluator.evaluate(candidate)
+        evaluator.film()
         evaluator.judge.report(link.counters, candidate.version)

@@ -57,8 +57,10 @@ class Evaluation(BaseModel):
         return self.mark, self.mean_return
 
 
-def run_episode(env: RobotEnv[Any], actor: Actor, seed: int, each_step: Callable[[], None] = lambda: None) -> Episode:
-    """Run one episode of the mean action from the start that `seed` draws."""
+def run_episode(
+    env: RobotEnv[Any], actor: Actor, seed: int, each_step: Callable[[], None] = lambda: None, limit: int | None = None
+) -> Episode:
+    """Run one episode of the mean action from the start that `seed` draws, or its first `limit` steps."""
     observation = env.begin(np.random.default_rng([_EVALUATION_STREAM, seed]))
     reward, measures = 0.0, []
     while True:
@@ -67,7 +69,7 @@ def run_episode(env: RobotEnv[Any], actor: Actor, seed: int, each_step: Callable
         observation = result.observation
         reward += result.reward
         measures.append(result.measure)
-        if result.terminated or result.truncated:
+        if result.terminated or result.truncated or len(measures) == limit:
             return Episode(reward, len(measures), float(np.mean(measures)), result.terminated)
 
 

@@ -1,7 +1,7 @@
 """A run's folder: made once, never overwritten, resumed only with the configuration that it was made with.
 
-config.yaml  prior/  evaluations.jsonl  policy/  policy_last/  rollouts/  checkpoints/  tensorboard/  logs/  curves.png  walk.mp4
-summary.json
+config.yaml  prior/  evaluations.jsonl  policy/  policy_last/  rollouts/  checkpoints/  tensorboard/  logs/  videos/  curves.png
+walk.mp4  summary.json  report.html
 """
 
 from __future__ import annotations

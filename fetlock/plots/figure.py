@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,8 @@ def save_figure(figure: Figure, out: Path) -> None:
         figure.savefig(part, dpi=_DPI)
         part.replace(out)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise FetlockError(f"{out}: the picture cannot be written ({error.strerror}): choose another place") from error
 
 
