@@ -104,6 +104,7 @@ def draw_stages(axes: Axes, episodes: Sequence[EpisodeStages], *, overrides: boo
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False)
     else:
         axes.set_ylim(top=1.0)
+        axes.set_xlim(0, int(at[-1]) if len(at) else 1)
         axes.annotate("none in any tick", (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", fontsize=9)
 
 
