@@ -29,6 +29,7 @@ VERBS = {
     "log": ("fetlock.log.verb", "look at recorded rollouts, check and mend them: ls, info, verify, recover, cut"),
     "replay": ("fetlock.replay", "play a recorded episode back in simulation, or decide its commands again"),
     "export": ("fetlock.export", "write logs for LeRobot, Minari and Rerun, or a policy as ONNX"),
+    "identify": ("fetlock.identify", "fit the actuators of a simulation to a recorded log: one hardware log makes a better simulator"),
     "plot": ("fetlock.plots.verb", "draw pictures of runs: learning curves, gait, joint tracking, interventions"),
     "report": ("fetlock.report", "write one page about a run, with its pictures and videos in it"),
     "doctor": ("fetlock.doctor", "check this machine: versions, cores, real time, disk, ports; each problem with its fix"),

@@ -78,7 +78,7 @@ def _source(path: tuple[str, ...], where: str, flags: list[Flag]) -> str:
     inside = [flag for flag in flags if flag.path[: len(path)] == path]
     if len(inside) == 1 and inside[0].path == path:
         return inside[0].text
-    return f"{where} with {' '.join(flag.text for flag in inside)}" if inside else where
+    return f"{where} with {' '.join(dict.fromkeys(flag.text for flag in inside))}" if inside else where
 
 
 def _bound(detail: ErrorDetails) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 from fetlock import document
 from fetlock.complaint import complaint
 from fetlock.config_help import config_help
-from fetlock.flags import Flag, apply, flag_of, read_flags
+from fetlock.flags import Flag, apply, flag_of, overlaid, read_flags
 from fetlock.guarding import read_limits, require_able
 from fetlock.machines import EmulatedConfig, HardwareConfig, body_kind, names_of_joints, simulated
 from robot.errors import UsageError
@@ -163,7 +163,7 @@ def _require_multiple(fast: str, fast_hz: float, slow: str, slow_hz: float) -> N
 
 
 def load_config(argv: Sequence[str], prog: str = "fetlock", default: Path = DEFAULT_CONFIG, others: Sequence[str] = ()) -> RunConfig:
-    """Read `--config FILE`, or `default`, and let the remaining flags override its values.
+    """Read `--config FILE`, or `default`; let the files of `--overlay FILE` override its values, and the remaining flags both.
 
     `--help` prints all keys and ends the program (SystemExit 0).
 
@@ -178,11 +178,14 @@ def load_config(argv: Sequence[str], prog: str = "fetlock", default: Path = DEFA
     """
     words = list(argv)
     if "--help" in words or "-h" in words:
-        sys.stdout.write(f"usage: {prog} [--config FILE] [--KEY VALUE ...]\n\n{key_help(default)}")
+        sys.stdout.write(f"usage: {prog} [--config FILE] [--overlay FILE] [--KEY VALUE ...]\n\n{key_help(default)}")
         raise SystemExit(0)
-    path = _take_path(words) or default
-    flags = read_flags(words, RunConfig, others)
-    return _validated(document.read(path), str(path), flags)
+    paths = _take_paths(words, "--config")
+    if len(paths) > 1:
+        raise UsageError("--config was given twice: a run has one file; override parts of it by --overlay, or single values by flags")
+    path = paths[0] if paths else default
+    laid = [flag for overlay in _take_paths(words, "--overlay") for flag in overlaid(document.read(overlay), str(overlay))]
+    return _validated(document.read(path), str(path), laid, read_flags(words, RunConfig, [*others, "--config", "--overlay"]))
 
 
 def key_help(default: Path = DEFAULT_CONFIG) -> str:
@@ -195,29 +198,33 @@ def config_yaml(config: RunConfig) -> str:
     return document.dump(config.model_dump(mode="json"))
 
 
-def _take_path(words: list[str]) -> Path | None:
-    """Take `--config FILE` or `--config=FILE` out of the arguments."""
-    found = [index for index, word in enumerate(words) if word == "--config" or word.startswith("--config=")]
-    if not found:
-        return None
-    if len(found) > 1:
-        raise UsageError("--config was given twice: a run has one file; override single values by flags")
-    word = words.pop(found[0])
-    if word != "--config":
-        return Path(word.removeprefix("--config="))
-    if found[0] == len(words) or words[found[0]].startswith("--"):
-        raise UsageError("--config needs a file: --config FILE.yaml")
-    return Path(words.pop(found[0]))
+def _take_paths(words: list[str], option: str) -> list[Path]:
+    """Take every `--option FILE` and `--option=FILE` out of the arguments."""
+    paths = []
+    while found := [index for index, word in enumerate(words) if word == option or word.startswith(f"{option}=")]:
+        at = found[0]
+        word = words.pop(at)
+        if word != option:
+            paths.append(Path(word.removeprefix(f"{option}=")))
+            continue
+        if at == len(words) or words[at].startswith("--"):
+            raise UsageError(f"{option} needs a file: {option} FILE.yaml")
+        paths.append(Path(words.pop(at)))
+    return paths
 
 
-def _validated(values: dict[str, JsonValue], where: str, flags: list[Flag]) -> RunConfig:
+def _validated(values: dict[str, JsonValue], where: str, laid: list[Flag], given: list[Flag]) -> RunConfig:
+    """Put what overlays and flags say into a document, later ones over earlier ones, and check all of it."""
+    apply(laid, values)
     guard = values.get("guard")
     own = dict(guard) if isinstance(guard, dict) else {}
     if isinstance(name := own.pop("limits", None) or guard, str):
         # The resolved configuration holds the limits themselves: a run's folder needs no other file.
         values["guard"] = read_limits(name) | own
         where = f"{where} (guard: {name})"
-    apply(flags, values)
+    apply(given, values)
+    # Whoever spoke last is who a complaint is about.
+    flags = list({flag.path: flag for flag in (*laid, *given)}.values())
     _require_finite(values, where, flags, ())
     try:
         # JSON's strict mode takes lists for tuples and whole numbers for floats, and nothing else for what it is not.

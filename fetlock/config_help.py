@@ -33,6 +33,7 @@ def config_help(model: type[BaseModel], values: dict[str, JsonValue], source: Pa
     lines = [
         "configuration:",
         f"  --config FILE   read instead of {source}",
+        "  --overlay FILE  values of some keys, over those of the file; may be given several times, the last one counts",
         "  Each key of the file is a flag; values are written as in YAML (true, null, 3e-4), lists with spaces between.",
     ]
     lines += [line for leaf in leaves(model) for line in _lines(leaf, values, comments.get(leaf.path, ""))]

@@ -95,7 +95,7 @@ def read(path: Path) -> dict[str, JsonValue]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path}: the configuration cannot be read ({error.strerror}): give --config an existing file") from error
+        raise UsageError(f"{path}: the configuration cannot be read ({error.strerror}): give an existing file") from error
     value = parse(content, str(path))
     if value is None:
         return {}

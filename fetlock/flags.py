@@ -135,6 +135,24 @@ def read_flags(argv: list[str], model: type[BaseModel], others: Sequence[str] = 
     return flags
 
 
+def overlaid(values: dict[str, JsonValue], where: str, above: Path = ()) -> list[Flag]:
+    """Return what a file says as flags: it goes over another document key by key, and not as a whole.
+
+    Args:
+        values: Of the file.
+        where: Its name.
+        above: Keys that lead to the values.
+    """
+    flags: list[Flag] = []
+    for key, value in values.items():
+        path = (*above, key)
+        if isinstance(value, dict) and value:
+            flags += overlaid(value, where, path)
+        else:
+            flags.append(Flag(path, value, where))
+    return flags
+
+
 def apply(flags: list[Flag], document: dict[str, JsonValue]) -> None:
     """Put the flags' values into a document.
 

@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
-from functools import partial
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from fetlock.arguments import VerbParser
-from fetlock.config import RunConfig, load_config
-from fetlock.guarding import guard_of
-from fetlock.machines import PICTURE_PX, EmulatedConfig, HardwareConfig
+from fetlock.config import load_config
 from fetlock.resets import routine
+from fetlock.staging import Stage, staged
 from fetlock.video import Film
 from robot.errors import UsageError
 from robot.operator import ConsoleOperator
-from robot.protocols import Camera, Clock
-from safety import GuardedRobot
-from safety.resets import ResetReport, ResetStep, Turner, run_routine
-from sim import simulate
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A robot where its routine is to begin: behind its guard, with its clock, what can film it and what turns its object."""
-
-    guard: GuardedRobot
-    clock: Clock
-    camera: Callable[[], Camera] | None
-    turner: Turner | None = None
+from robot.protocols import Clock
+from safety.resets import ResetReport, ResetStep, run_routine
 
 
 class FilmedClock:
@@ -69,7 +54,7 @@ def run(argv: list[str]) -> int:
     # Refused before anything is reached.
     routine(config)
     rng = np.random.default_rng(options.seed)
-    with _staged(config, rng, fallen=options.fallen) as stage:
+    with staged(config, rng, fallen=options.fallen) as stage:
         report = _perform(stage, routine(config, stage.turner)(rng), options.video, config.bus_hz)
         if options.cut:
             stage.guard.cut()
@@ -86,33 +71,6 @@ def _perform(stage: Stage, steps: tuple[ResetStep, ...], video: Path | None, bus
         clock = stage.clock if film is None else FilmedClock(stage.clock, film)
         stage.guard.arm()
         return run_routine(steps, stage.guard, clock, operator)
-
-
-@contextmanager
-def _staged(config: RunConfig, rng: np.random.Generator, *, fallen: bool) -> Iterator[Stage]:
-    """Reach a robot of metal or on an emulated bus, or build a simulated one; it holds where it stands at the end."""
-    robot = config.robot
-    if not isinstance(robot, EmulatedConfig | HardwareConfig):
-        simulation = simulate(robot, config.bus_hz)
-        guard = guard_of(config, simulation.robot, simulation.clock)
-        (simulation.robot.drop if fallen else simulation.robot.reset)(rng)
-        try:
-            yield Stage(guard, simulation.clock, simulation.camera)
-        finally:
-            guard.close()
-        return
-    if fallen:
-        raise UsageError("--fallen lets a simulated robot fall: give a configuration whose robot.kind is a simulation")
-    from fetlock.emulated import connect_emulated, connect_hardware
-
-    machine = connect_emulated(config, realtime=True) if isinstance(robot, EmulatedConfig) else connect_hardware(config)
-    try:
-        guard = guard_of(config, machine.robot, machine.clock, machine.robot, stoppable=True)
-        machine.reset(rng)
-        camera = None if machine.camera is None else partial(machine.camera, *PICTURE_PX)
-        yield Stage(guard, machine.clock, camera, machine.robot)
-    finally:
-        machine.close()
 
 
 def _plain(report: ResetReport) -> dict[str, object]:

@@ -1,17 +1,19 @@
-"""`fetlock run`: a learned policy on a robot; no learner."""
+"""`fetlock run`: a learned policy, or swings of all joints, on a robot; no learner."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from fetlock.arguments import VerbParser
-from fetlock.config import config_yaml, load_config
+from fetlock.config import RunConfig, config_yaml, load_config
 from fetlock.driving import RunReport, pilot_of, run_realtime, run_simulated
 from fetlock.evaluate import default_config_of
-from fetlock.machines import HardwareConfig
+from fetlock.excitation import excite
+from fetlock.machines import EmulatedConfig, HardwareConfig
 from policy.snapshot import save_policy
 from robot.errors import UsageError
 from training.runs import RunFolder, run_path
@@ -21,6 +23,11 @@ def run(argv: list[str]) -> int:
     """Run a policy; see `fetlock run --help`."""
     parser = VerbParser("run", "Run a policy's mean action on the robot of a configuration, episode after episode; nothing is learned.")
     parser.add_argument("--policy", type=Path, help="run folder, or the folder of a policy")
+    parser.add_argument(
+        "--excite",
+        action="store_true",
+        help="no policy: swing all joints about home, within the guard's limits, for `fetlock identify`; best on a stand, feet in the air",
+    )
     parser.add_argument("--duration", type=float, default=60.0, metavar="SECONDS", help="of robot time (60)")
     parser.add_argument("--realtime", action="store_true", help="in real time, the robot in a process of its own; always so on metal")
     parser.add_argument("--scheduler", choices=("fifo", "default"), default="fifo", help="of that process (fifo, where it is granted)")
@@ -29,10 +36,12 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where run folders are made")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options, rest = parser.read_before_config(argv)
-    if options.policy is None:
-        raise UsageError("which policy? give --policy RUN_FOLDER; `fetlock train` makes one")
+    if (options.policy is None) is not options.excite:
+        raise UsageError("which policy? give --policy RUN_FOLDER; `fetlock train` makes one; or --excite and no policy")
     if not 0.1 <= options.duration <= 86_400.0:
         raise UsageError(f"--duration {options.duration}: give 0.1 to 86400 seconds")
+    if options.excite:
+        return _excite(options, load_config(rest, prog=parser.prog, others=parser.flags))
     config = load_config(rest, prog=parser.prog, others=parser.flags, default=default_config_of(options.policy))
     # A policy that cannot be read, or is of another robot or task, starts none and leaves no folder.
     pilot, policy = pilot_of(options.policy, config)
@@ -48,6 +57,17 @@ def run(argv: list[str]) -> int:
         (folder.path / "summary.json").write_text(json.dumps(asdict(report), indent=2) + "\n")
     sys.stdout.write(json.dumps(asdict(report)) + "\n" if options.json else sentences(report))
     return 0
+
+
+def _excite(options: argparse.Namespace, config: RunConfig) -> int:
+    """Swing all joints; 1 if something stopped the robot."""
+    if options.realtime and not isinstance(config.robot, EmulatedConfig | HardwareConfig):
+        raise UsageError("--excite swings a plain simulation in simulated time: leave --realtime out")
+    with RunFolder.create(run_path(options.runs_dir, options.name, "excite"), config_yaml(config)) as folder:
+        report = excite(folder, config, options.duration, realtime=options.realtime)
+    said = f"{report.bus_ticks} bus ticks, {report.seconds:.1f} s{'' if report.finished else f'; {report.why}'}\nlog: {report.run}\n"
+    sys.stdout.write(json.dumps(asdict(report)) + "\n" if options.json else said)
+    return 0 if report.finished else 1
 
 
 def sentences(report: RunReport) -> str:

@@ -114,7 +114,7 @@ def _words_of_motion(pid: int) -> list[str] | None:
         if word in _OF_MOTION:
             del left[: _OF_MOTION[word]]
         else:
-            flags.append(str(folder / word) if flags and flags[-1] == "--config" else word)
+            flags.append(str(folder / word) if flags and flags[-1] in ("--config", "--overlay") else word)
     return flags
 
 

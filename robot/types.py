@@ -143,6 +143,7 @@ class MotorConditions:
         control_latency_s: From a goal on the bus to its effect, s.
         sensing_latency_s: From a measurement to its register, s.
         noise_seed: Of the sensors' noise.
+        gain_scale: Factor on what each position loop makes of an error.
     """
 
     start_rad: tuple[float, ...]
@@ -151,6 +152,7 @@ class MotorConditions:
     control_latency_s: float = 0.0
     sensing_latency_s: float = 0.0
     noise_seed: int = 0
+    gain_scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

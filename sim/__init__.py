@@ -17,6 +17,7 @@ from sim.config import (
 )
 from sim.kitty import KittyConfig, KittyPhysics
 from sim.minitaur import SimulatedMinitaur
+from sim.replica import Replica
 from sim.servo_config import BodyNoiseConfig, ServoRandomisationConfig
 from sim.servo_minitaur import DynamixelMinitaurConfig, DynamixelMinitaurPhysics
 from sim.servo_robot import ServoBody, SimulatedServoRobot, drop_intact, reset_standing
@@ -30,6 +31,7 @@ from sim.simulation import (
     Simulation,
     describe,
     joint_names,
+    replica_of,
     simulate,
     servo_physics,
     simulate_servos,
@@ -51,6 +53,7 @@ __all__ = [
     "MinitaurSimulation",
     "NoiseConfig",
     "RandomisationConfig",
+    "Replica",
     "Scene",
     "ServoBody",
     "ServoConfig",
@@ -68,6 +71,7 @@ __all__ = [
     "describe",
     "drop_intact",
     "joint_names",
+    "replica_of",
     "reset_standing",
     "servo_physics",
     "simulate",

@@ -1,4 +1,4 @@
-"""What an episode may change of a loaded body and `restoreState` leaves alone: masses, inertias, friction in joints and of feet."""
+"""What may be set of a loaded body: where it is, and what `restoreState` leaves alone: masses, inertias, friction in joints and of feet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pybullet
+
+from robot.types import BodyMotion
 
 BASE = -1
 
@@ -60,3 +62,15 @@ def remove_damping(client: int, body: int, links: Sequence[int]) -> None:
     """Take away the drag of air that PyBullet gives to everything that moves."""
     for link in (BASE, *links):
         pybullet.changeDynamics(body, link, linearDamping=0.0, angularDamping=0.0, physicsClientId=client)
+
+
+def put_joints(client: int, body: int, joints: Sequence[int], position_rad: Sequence[float], velocity_rad_s: Sequence[float]) -> None:
+    """Put joints to angles and velocities as PyBullet counts them. Shapes (n,), rad and rad/s."""
+    for joint, angle, rate in zip(joints, position_rad, velocity_rad_s, strict=True):
+        pybullet.resetJointState(body, joint, angle, rate, physicsClientId=client)
+
+
+def put_base(client: int, body: int, base: BodyMotion) -> None:
+    """Put the base of a body to where it is to be, moving as it is to move."""
+    pybullet.resetBasePositionAndOrientation(body, base.position_world_m, base.quaternion, physicsClientId=client)
+    pybullet.resetBaseVelocity(body, base.velocity_world_m_s, base.angular_velocity_world_rad_s, physicsClientId=client)

@@ -64,7 +64,7 @@ class MinitaurPhysics:
         # restoreState leaves masses, friction and motor modes as they were: all are set anew.
         apply_parameters(self.world, parameters)
         self._push: tuple[Vector, int] = _NO_PUSH
-        self._motors = self._motor_bank(parameters)
+        self._motors = motor_bank(self._config, parameters)
         self._acting = to_joints(parameters.start_pose_rad)
         self._joints = self._joints_before = self._joint_states()
         self.begin_delays(0.0, 0.0)
@@ -75,7 +75,7 @@ class MinitaurPhysics:
 
     def cool_motors(self, parameters: EpisodeParameters) -> None:
         """Forget the motors' heat: those that shut off work again."""
-        self._motors = self._motor_bank(parameters)
+        self._motors = motor_bank(self._config, parameters)
 
     def begin_delays(self, control_latency_s: float, sensing_latency_s: float) -> None:
         """Start the wires: the present targets act, and the robot stands until the first sample has arrived, as old as all later ones."""
@@ -84,19 +84,6 @@ class MinitaurPhysics:
         self._samples = SampleDelay(delay, self._sample())
         for waited in range(0, delay, self.bus_steps):
             self.run(min(self.bus_steps, delay - waited), sample_step=self.step if waited else _NEVER)
-
-    def _motor_bank(self, parameters: EpisodeParameters) -> MotorBank:
-        config = self._config
-        return MotorBank(
-            MotorParameters(
-                kp=config.kp * parameters.gain_scale,
-                kd=config.kd * parameters.gain_scale,
-                battery_v=parameters.battery_v,
-                viscous_damping=parameters.viscous_damping,
-                strength=parameters.motor_strength,
-                overheat_steps=round(OVERHEAT_TIME_S / self.step_s) if config.overheat_shutdown else 0,
-            )
-        )
 
     def put_targets(self, motors_rad: list[float]) -> None:
         """Send motor targets, shape (n,), rad, from now: they act after the control latency."""
@@ -163,3 +150,17 @@ class MinitaurPhysics:
     def close(self) -> None:
         """Disconnect from PyBullet; once."""
         pybullet.disconnect(physicsClientId=self.world.client)
+
+
+def motor_bank(config: MinitaurConfig, parameters: EpisodeParameters) -> MotorBank:
+    """Return the motors of an episode, cool."""
+    return MotorBank(
+        MotorParameters(
+            kp=config.kp * parameters.gain_scale,
+            kd=config.kd * parameters.gain_scale,
+            battery_v=parameters.battery_v,
+            viscous_damping=parameters.viscous_damping,
+            strength=parameters.motor_strength,
+            overheat_steps=round(OVERHEAT_TIME_S * config.physics_hz) if config.overheat_shutdown else 0,
+        )
+    )

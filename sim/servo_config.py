@@ -55,6 +55,10 @@ class ServoRobotConfig(BaseModel):
     solver_iterations: int = Field(default=20, ge=5, le=500)
     self_collision: bool = Field(default=False, description="Contacts between the robot's own links.")
     joint_friction_nm: float = Field(default=FRICTION_NM, ge=0.0, le=1.0, description="Coulomb friction of each servo's gear, N m.")
+    gain_scale: float = Field(
+        default=1.0, ge=0.1, le=10.0, description="What each position loop makes of an error, as a factor on its register's P gain."
+    )
+    motor_strength: float = Field(default=1.0, ge=0.1, le=3.0, description="Factor on the torque of each servo; randomisation multiplies.")
     foot_friction: float = Field(default=1.0, ge=0.0, le=5.0, description="The ground's is 1 and the two multiply.")
     control_latency_s: float = Field(
         default=0.0,

@@ -47,18 +47,25 @@ def draw_episode(config: ServoRobotConfig, description: RobotDescription, rng: n
     ranges = config.randomise
     if not ranges.enabled:
         motors = MotorConditions(
-            start_rad, description.bus.supply_v, (1.0,) * joints, config.control_latency_s, config.sensing_latency_s, noise_seed
+            start_rad,
+            description.bus.supply_v,
+            (config.motor_strength,) * joints,
+            config.control_latency_s,
+            config.sensing_latency_s,
+            noise_seed,
+            config.gain_scale,
         )
         return ServoEpisode(1.0, 1.0, 1.0, config.foot_friction, config.joint_friction_nm, motors)
     base_mass, leg_mass = (float(rng.uniform(*ranges.mass_scale)) for _ in range(2))
     inertia = float(rng.uniform(*ranges.inertia_scale))
     motors = MotorConditions(
         start_rad,
-        strength=tuple(rng.uniform(*ranges.motor_strength_scale, joints).tolist()),
+        strength=tuple((config.motor_strength * rng.uniform(*ranges.motor_strength_scale, joints)).tolist()),
         supply_v=float(rng.uniform(*ranges.supply_v)),
         control_latency_s=float(rng.uniform(*ranges.control_latency_s)),
         sensing_latency_s=float(rng.uniform(*ranges.sensing_latency_s)),
         noise_seed=noise_seed,
+        gain_scale=config.gain_scale,
     )
     foot_friction, joint_friction = float(rng.uniform(*ranges.foot_friction)), float(rng.uniform(*ranges.joint_friction_nm))
     return ServoEpisode(base_mass, leg_mass, inertia, foot_friction, joint_friction, motors)

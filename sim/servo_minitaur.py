@@ -12,10 +12,11 @@ import pybullet
 from robot.description import RobotDescription
 from robot.types import BodyMotion, MotorConditions
 from sim.bullet_physics import BulletJoints
-from sim.dynamics import scale_masses, set_foot_friction, set_joint_friction
+from sim.dynamics import put_base, scale_masses, set_foot_friction, set_joint_friction
 from sim.engine import Vector, upright
 from sim.fall import draw_linkages, draw_orientation, intact, let_fall
 from sim.ground import slope_quaternion
+from sim.linkage import put_legs
 from sim.model import DIRECTIONS, feet_of, to_joints
 from sim.servo_config import ServoRobotConfig
 from sim.servo_episode import ServoEpisode, draw_episode
@@ -129,6 +130,20 @@ class DynamixelMinitaurPhysics:
         )
         set_foot_friction(client, body, self._knees, episode.foot_friction)
         return episode.motors
+
+    def put(self, position_rad: Sequence[float], velocity_rad_s: Sequence[float], base: BodyMotion | None) -> None:
+        """Put the machine of the newest reset into a state, as if nothing had touched it before.
+
+        Args:
+            position_rad: Of the motors, shape (8,), rad; knees are where the linkages close.
+            velocity_rad_s: Shape (8,), rad/s.
+            base: Where the base is and how it moves; None leaves it in the air, where it is built.
+        """
+        client, body = self.world.client, self.world.body
+        pybullet.restoreState(stateId=self._snapshot, physicsClientId=client)
+        put_legs(client, body, self._motors, self._knees, position_rad, velocity_rad_s)
+        if base is not None:
+            put_base(client, body, base)
 
     def close(self) -> None:
         """Disconnect from PyBullet; once."""

@@ -18,9 +18,11 @@ from sim.config import MinitaurConfig
 from sim.kitty import KittyConfig, KittyPhysics
 from sim.minitaur import SimulatedMinitaur
 from sim.model import JOINT_NAMES
+from sim.replica import Replica, ServoReplica
 from sim.servo_minitaur import DynamixelMinitaurConfig, DynamixelMinitaurPhysics
 from sim.servo_robot import ServoBody, SimulatedServoRobot
 from sim.servo_sensing import ImuQuantiser
+from sim.stock_replica import StockReplica
 
 ServoConfig = KittyConfig | DynamixelMinitaurConfig
 SimulatedConfig = MinitaurConfig | ServoConfig
@@ -91,6 +93,21 @@ def simulate_servos(config: ServoConfig, bus_hz: float, seed: int = 0) -> ServoS
     physics = servo_physics(config, description)
     robot = SimulatedServoRobot(description, physics, period_s, config.noise, seed, imu_quantiser(config))
     return Simulation(robot, SimulatedClock(robot))
+
+
+def replica_of(config: SimulatedConfig) -> Replica:
+    """Build the machine that a configuration names, to be put anywhere; what the configuration randomises is nominal.
+
+    Raises:
+        UsageError: If a window is asked for and there is no display.
+    """
+    still = config.model_copy(update={"randomise": config.randomise.model_copy(update={"enabled": False})})
+    if isinstance(still, MinitaurConfig):
+        return StockReplica(still)
+    description = describe(still)
+    if isinstance(still, KittyConfig):
+        return ServoReplica(description, KittyPhysics(still, description))
+    return ServoReplica(description, DynamixelMinitaurPhysics(still, description))
 
 
 def imu_quantiser(config: ServoConfig) -> ImuQuantiser | None:

@@ -155,7 +155,7 @@ class ServoPlant:
         torque_on = [servo.registers.torque_enable for servo in self.servos]
         for servo, angle, strength in zip(self.servos, conditions.start_rad, conditions.strength, strict=True):
             servo.restart()
-            servo.supply_v, servo.strength = conditions.supply_v, strength
+            servo.meet(conditions.supply_v, strength, conditions.gain_scale)
             servo.registers.goal_position = servo.present_position(angle)
             servo.registers.torque_enable = 1
         wait()

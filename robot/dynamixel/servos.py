@@ -73,8 +73,8 @@ class Servo:
         self.table = table
         self.registers = factory_registers(table) if registers is None else registers
         self.supply_v = supply_v
-        # Factor on the torque, for motors that are weaker than their data sheet.
-        self.strength = 1.0
+        # Factor on the torque, for motors that are weaker than their data sheet, and on what the P gain makes of an error.
+        self.strength = self.gain_scale = 1.0
         self.duty = 0.0
         self.current_a = 0.0
         # Where an unseen hand holds the shaft while the motor does not, raw; None: nowhere. Ends when torque comes on.
@@ -125,6 +125,10 @@ class Servo:
         if self._profile is None:
             return self.registers.goal_position, 0
         return round(self._profile[0]), round(self._profile[1])
+
+    def meet(self, supply_v: float, strength: float, gain_scale: float) -> None:
+        """Be the motor of an episode: with this supply, V, and these factors on torque and P gain."""
+        self.supply_v, self.strength, self.gain_scale = supply_v, strength, gain_scale
 
     def restart(self) -> None:
         """Forget integrals and profile, as a reboot or a change of torque does."""
@@ -180,7 +184,7 @@ class Servo:
         else:
             self._profile = None
             error = registers.goal_position - present
-        pwm = registers.position_p_gain * error / 128.0
+        pwm = registers.position_p_gain * error / 128.0 * self.gain_scale
         if registers.position_i_gain:
             # Never more than what drives fully: anti-windup, whose gain the manual does not tell.
             bound = PWM_FULL_RAW * 65536.0 / registers.position_i_gain

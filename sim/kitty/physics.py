@@ -11,18 +11,21 @@ import numpy as np
 import pybullet
 
 from robot.description import RobotDescription
+from robot.errors import UsageError
 from robot.types import BodyMotion, MotorConditions
 from sim.bullet_physics import BulletJoints
-from sim.dynamics import BASE, LinkInertia, remove_damping, scale_masses, set_foot_friction, set_joint_friction
+from sim.dynamics import BASE, LinkInertia, put_base, put_joints, remove_damping, scale_masses, set_foot_friction, set_joint_friction
 from sim.engine import Vector, open_world, silent_stdout, upright
 from sim.fall import draw_orientation, let_fall
 from sim.ground import slope_quaternion
 from sim.kitty.config import KittyConfig
-from sim.kitty.model import ARMATURE_KG_M2, foot_depth_m, kitty_urdf
+from sim.kitty.model import foot_depth_m, kitty_urdf
 from sim.servo_episode import ServoEpisode, draw_episode
 
 # An episode begins with the lowest foot this far above the ground, m: it lands softly while the servos hold the pose.
 _CLEARANCE_M = 0.002
+# Of a base on a stand: a leg is 0.292 m long.
+_STAND_M = 0.5
 # Joints of a leg, in the order of the description.
 _PER_LEG = 3
 
@@ -48,7 +51,7 @@ class KittyPhysics:
         knees = slice(_PER_LEG - 1, None, _PER_LEG)
         names = [name.removesuffix("_knee") for name in description.joint_names[knees]]
         self._feet = {name: (number,) for name, number in zip(names, self._numbers[knees], strict=True)}
-        self._links = _inertias(client, body, self._numbers)
+        self._links = _inertias(client, body, self._numbers, config.armature_kg_m2)
         self.world = BulletJoints(client, body, self._numbers, config.physics_hz)
         remove_damping(client, body, self._numbers)
         self._snapshot: int = pybullet.saveState(physicsClientId=client)
@@ -105,7 +108,13 @@ class KittyPhysics:
         return motors
 
     def drop(self, rng: np.random.Generator) -> MotorConditions:
-        """Draw a machine, any pose and any orientation; the robot falls from just above the ground."""
+        """Draw a machine, any pose and any orientation; the robot falls from just above the ground.
+
+        Raises:
+            UsageError: If it is bolted to a stand.
+        """
+        if self._config.stand:
+            raise UsageError("a robot on a stand cannot fall: set stand to false")
         client, body = self.world.client, self.world.body
         motors = self._draw(rng)
         joints = self._description.joints
@@ -132,6 +141,21 @@ class KittyPhysics:
         set_foot_friction(client, body, [link for (link,) in self._feet.values()], episode.foot_friction)
         return episode.motors
 
+    def put(self, position_rad: Sequence[float], velocity_rad_s: Sequence[float], base: BodyMotion | None) -> None:
+        """Put the machine of the newest reset into a state, as if nothing had touched it before.
+
+        Args:
+            position_rad: Shape (12,), rad.
+            velocity_rad_s: Shape (12,), rad/s.
+            base: Where the base is and how it moves; None leaves it on its stand.
+        """
+        client, body = self.world.client, self.world.body
+        pybullet.restoreState(stateId=self._snapshot, physicsClientId=client)
+        self._place(position_rad)
+        put_joints(client, body, self._numbers, position_rad, velocity_rad_s)
+        if base is not None:
+            put_base(client, body, base)
+
     def close(self) -> None:
         """Disconnect from PyBullet; once."""
         self.world.close()
@@ -141,7 +165,7 @@ class KittyPhysics:
         for joint, angle in zip(self._numbers, pose_rad, strict=True):
             pybullet.resetJointState(body, joint, angle, physicsClientId=client)
         legs = (pose_rad[first : first + _PER_LEG] for first in range(0, len(pose_rad), _PER_LEG))
-        height = max(foot_depth_m(*leg) for leg in legs) + _CLEARANCE_M
+        height = _STAND_M if self._config.stand else max(foot_depth_m(*leg) for leg in legs) + _CLEARANCE_M
         orientation = slope_quaternion(self._config.ground)
         above = pybullet.rotateVector(orientation, (0.0, 0.0, height), physicsClientId=client)
         pybullet.resetBasePositionAndOrientation(body, above, orientation, physicsClientId=client)
@@ -152,11 +176,12 @@ def _load(client: int, config: KittyConfig, description: RobotDescription) -> in
     flags = pybullet.URDF_USE_INERTIA_FROM_FILE
     if config.self_collision:
         flags |= pybullet.URDF_USE_SELF_COLLISION | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_PARENT
+    # PyBullet moves the base of a robot that is bolted down all the same, where it is told to.
     with tempfile.TemporaryDirectory() as folder, silent_stdout():
         path = Path(folder) / "kitty.urdf"
         path.write_text(kitty_urdf(description), encoding="utf-8")
         # High enough that nothing touches: contacts of a snapshot would be those of another pose.
-        body: int = pybullet.loadURDF(str(path), (0.0, 0.0, 1.0), flags=flags, physicsClientId=client)
+        body: int = pybullet.loadURDF(str(path), (0.0, 0.0, 1.0), useFixedBase=config.stand, flags=flags, physicsClientId=client)
     return body
 
 
@@ -166,11 +191,11 @@ def _joints(client: int, body: int) -> dict[str, int]:
     return {info[1].decode(): info[0] for info in infos}
 
 
-def _inertias(client: int, body: int, joints: Sequence[int]) -> tuple[LinkInertia, ...]:
+def _inertias(client: int, body: int, joints: Sequence[int], armature_kg_m2: float) -> tuple[LinkInertia, ...]:
     """Return the nominal inertias; PyBullet has no armature, so the moving link of each joint carries it."""
     nominal = []
     for link in (BASE, *joints):
         mass, _, inertia, *_ = pybullet.getDynamicsInfo(body, link, physicsClientId=client)
         axis = (0.0, 0.0, 0.0) if link == BASE else pybullet.getJointInfo(body, link, physicsClientId=client)[13]
-        nominal.append(LinkInertia(link, mass, inertia, tuple(abs(part) * ARMATURE_KG_M2 for part in axis)))
+        nominal.append(LinkInertia(link, mass, inertia, tuple(abs(part) * armature_kg_m2 for part in axis)))
     return tuple(nominal)
