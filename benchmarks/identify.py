@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,25 +53,65 @@ def main(argv: Sequence[str]) -> Report:
     options = parser.parse_args(list(argv))
     if min(options.seeds) < 0 or not 2.5 <= options.seconds <= 600.0 or options.jobs < 1:
         raise UsageError(
-            f"--seeds must not be negative, --seconds 2.5 to 600 and --jobs at least 1: got {options.seeds}, {options.seconds:g} and {options.jobs}"
+            f"--seeds must not be negative, --seconds 2.5 to 600 and --jobs at least 1: got {options.seeds}, {options.seconds:g} and "
+            f"{options.jobs}"
         )
-    details: dict[str, JsonValue] = {"recorded, s": options.seconds}
-    met = []
     cases = [(place, seed) for place in options.places for seed in options.seeds]
+    found: dict[str, list[Found]] = {place: [] for place in options.places}
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
-        results = pool.map(_case, *zip(*cases, strict=True), [options.seconds] * len(cases))
-        rows: dict[str, list[JsonValue]] = {place: [] for place in options.places}
-        for (place, seed), (row, good) in zip(cases, results, strict=True):
-            print(f"{place}, seed {seed}: {row}", flush=True)
-            rows[place].append(row)
-            met.append(good)
-    details |= rows
+        results = pool.map(hide_and_find, *zip(*cases, strict=True), [options.seconds] * len(cases))
+        for (place, seed), result in zip(cases, results, strict=True):
+            print(f"{place}, seed {seed}: {result.row}", flush=True)
+            found[place].append(result)
+    details: dict[str, JsonValue] = {"recorded, s": options.seconds} | {place: summary(rows) for place, rows in found.items()}
+    met = [one.met for rows in found.values() for one in rows]
     unit = f"share of machines with latency within {1e3 * LATENCY_WITHIN_S:g} ms and friction within {FRICTION_WITHIN:.0%}"
     return Report("identify", sum(met) / len(met), None, 1.0, unit, options.seeds, details)
 
 
-def _case(place: str, seed: int, seconds: float) -> tuple[dict[str, JsonValue], bool]:
-    """Hide a machine and find it; return the row of the table, and whether latency and friction are as near as they must be."""
+@dataclass(frozen=True)
+class Found:
+    """What was found of a hidden machine.
+
+    Attributes:
+        latency_off_s: Found less hidden.
+        friction_off: The same of the friction, as a share of the hidden one.
+        inside: Number of parameters whose hidden value is in their 95% interval.
+        row: Of the table.
+    """
+
+    latency_off_s: float
+    friction_off: float
+    inside: int
+    row: dict[str, JsonValue]
+
+    @property
+    def met(self) -> bool:
+        """Latency and friction are as near as they must be."""
+        return abs(self.latency_off_s) <= LATENCY_WITHIN_S and abs(self.friction_off) <= FRICTION_WITHIN
+
+
+def summary(found: Sequence[Found]) -> dict[str, JsonValue]:
+    """Reduce the machines of one place to its figures."""
+    return {
+        "latency and friction as near as they must be": sum(one.met for one in found),
+        "machines": len(found),
+        "latency off at most, ms": round(1e3 * max(abs(one.latency_off_s) for one in found), 3),
+        "friction off at most, share": round(max(abs(one.friction_off) for one in found), 4),
+        "hidden values inside of their 95% intervals": sum(one.inside for one in found),
+        "hidden values": len(HIDDEN) * len(found),
+        "rows": [one.row for one in found],
+    }
+
+
+def hide_and_find(place: str, seed: int, seconds: float) -> Found:
+    """Hide a machine, record it and look for it.
+
+    Args:
+        place: stand or ground.
+        seed: Draws the machine and its swings.
+        seconds: Of the recording.
+    """
     rng = np.random.default_rng([seed, 0])
     hidden = {key: float(rng.uniform(*bounds)) for key, bounds in HIDDEN.items()}
     common = ["--config", str(DEFAULT_CONFIG.with_name("kitty_emulated.yaml")), "--robot.machine.stand", str(place == "stand").lower()]
@@ -85,17 +126,17 @@ def _case(place: str, seed: int, seconds: float) -> tuple[dict[str, JsonValue], 
     machine = simulated(believed.robot)
     if machine is None:
         raise UsageError("kitty_emulated.yaml has no simulation")
+    hidden["control_latency_s"] = _of_physics(hidden["control_latency_s"], machine.physics_hz)
     began_s = monotonic_s()
     found = identify(Model(machine, parameters_of(machine)), recordings, names_of_joints(believed.robot), seconds, paths)
-    row = _row(hidden, found, machine.physics_hz) | {
-        "seed": seed,
-        "stopped": recorded.why,
-        "seconds to fit": round(monotonic_s() - began_s, 1),
-    }
+    about: dict[str, JsonValue] = {"seed": seed, "stopped": recorded.why, "seconds to fit": round(monotonic_s() - began_s, 1)}
     values = {one.key: one.value for one in found.estimates}
-    late_s = abs(values["control_latency_s"] - _of_physics(hidden["control_latency_s"], machine.physics_hz))
-    off = abs(values["joint_friction_nm"] / hidden["joint_friction_nm"] - 1.0)
-    return row, late_s <= LATENCY_WITHIN_S and off <= FRICTION_WITHIN
+    return Found(
+        values["control_latency_s"] - hidden["control_latency_s"],
+        values["joint_friction_nm"] / hidden["joint_friction_nm"] - 1.0,
+        sum(one.identified and abs(one.value - hidden[one.key]) <= one.half_width for one in found.estimates),
+        _row(hidden, found) | about,
+    )
 
 
 def _of_physics(latency_s: float, physics_hz: float) -> float:
@@ -103,16 +144,15 @@ def _of_physics(latency_s: float, physics_hz: float) -> float:
     return round(latency_s * physics_hz) / physics_hz
 
 
-def _row(hidden: dict[str, float], found: Identification, physics_hz: float) -> dict[str, JsonValue]:
-    row: dict[str, JsonValue] = {}
-    for one in found.estimates:
-        truth = _of_physics(hidden[one.key], physics_hz) if one.key == "control_latency_s" else hidden[one.key]
-        row[one.key] = {
-            "hidden": round(truth, 6),
+def _row(hidden: dict[str, float], found: Identification) -> dict[str, JsonValue]:
+    row: dict[str, JsonValue] = {
+        one.key: {
+            "hidden": round(hidden[one.key], 6),
             "found": one.value,
             "half of the 95% interval": round(one.half_width, 7) if one.identified else None,
-            "identified": one.identified,
         }
+        for one in found.estimates
+    }
     return row | {
         "held out, mrad RMS, before": round(1e3 * found.held_out_before_rad, 3),
         "held out, mrad RMS, after": round(1e3 * found.held_out_after_rad, 3),

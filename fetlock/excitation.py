@@ -22,6 +22,7 @@ from robot.types import Command, FloatArray, frozen_array
 from safety import BusTick, Mode
 from safety.tick_records import fill_tick
 from sim import MinitaurConfig
+from training.collector import episode_rng
 from training.records import bus_dtype, step_dtype
 from training.rollout_log import EpisodeWriter
 from training.runs import RunFolder
@@ -61,7 +62,8 @@ class Swings:
     def goal_rad(self, time_s: float) -> FloatArray:
         """Return the goals at a time. Shape (n,), rad."""
         swing = (self._amplitude_rad * np.sin(self._rate_rad_s * time_s + self._phase_rad)).sum(axis=0)
-        return self._centre_rad + swing
+        goal: FloatArray = self._centre_rad + swing
+        return goal
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ def excite(folder: RunFolder, config: RunConfig, seconds: float, *, realtime: bo
     ticks: list[BusTick] = []
     why = ""
     try:
-        with staged(config, np.random.default_rng(config.seed), realtime=realtime) as stage:
+        # As an episode begins, so that `fetlock replay` begins there too.
+        with staged(config, episode_rng(config.seed, 0, 0), realtime=realtime) as stage:
             guard, clock = stage.guard, stage.clock
             guard.arm()
             guard.engage()
@@ -127,11 +130,11 @@ def excite(folder: RunFolder, config: RunConfig, seconds: float, *, realtime: bo
                 if guard.mode is not Mode.ACTIVE:
                     why = f"the guard stopped it: {guard.fault}"
                     break
-    except RobotError as error:
+    except (RobotError, KeyboardInterrupt) as error:
         if not ticks:
             raise
         # What was recorded until then is worth something.
-        why = str(error)
+        why = str(error) or "interrupted"
     _write(folder, config, ticks)
     return ExcitationReport(str(folder.path), len(ticks) / config.bus_hz, len(ticks), not why, why)
 

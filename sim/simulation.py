@@ -96,12 +96,8 @@ def simulate_servos(config: ServoConfig, bus_hz: float, seed: int = 0) -> ServoS
 
 
 def replica_of(config: SimulatedConfig) -> Replica:
-    """Build the machine that a configuration names, to be put anywhere; what the configuration randomises is nominal.
-
-    Raises:
-        UsageError: If a window is asked for and there is no display.
-    """
-    still = config.model_copy(update={"randomise": config.randomise.model_copy(update={"enabled": False})})
+    """Build the machine that a configuration names, to be put anywhere; what it randomises is nominal, and nobody watches."""
+    still = config.model_copy(update={"randomise": config.randomise.model_copy(update={"enabled": False}), "gui": False})
     if isinstance(still, MinitaurConfig):
         return StockReplica(still)
     description = describe(still)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from fetlock.replays.gap import MOVES_RAD
 from robot.errors import LogError
 from robot.types import BodyMotion, FloatArray, frozen_array
 from safety.tick_records import Has
@@ -38,6 +39,8 @@ class Excerpt:
         measured_s: When joints were measured, shape (m,), s, from 0 on.
         measured_rad: Shape (m, n), rad; NaN where a motor was silent.
         compared: Number of the first measurement that is compared.
+        moving: Whether each joint moves by more than ten counts of an encoder while it is compared, shape (n,): where it does not, what
+            the encoder rounds away is no noise, and a joint that sticks may stand anywhere that friction allows.
         velocity_rad_s: At the beginning, shape (n,), rad/s.
         base: At the beginning; None if nobody saw it.
     """
@@ -47,6 +50,7 @@ class Excerpt:
     measured_s: FloatArray
     measured_rad: NDArray[np.float64]
     compared: int
+    moving: NDArray[np.bool_]
     velocity_rad_s: FloatArray
     base: BodyMotion | None
 
@@ -56,7 +60,7 @@ class Recording:
     """What a log offers.
 
     Attributes:
-        excerpts: In order of time.
+        excerpts: In order of time; in each, something moves.
         sensing_latency_s: Age of what was measured when it was read, s.
         voltage_v: Median of the supply; None if nobody measured it.
     """
@@ -74,7 +78,7 @@ def excerpts_of(path: Path, log: RolloutLog) -> Recording:
         log: What it holds.
 
     Raises:
-        LogError: If no part of it is long enough.
+        LogError: If no part of it is long enough, or nothing moves in it.
     """
     bus = log.bus
     period_s = float(bus["period_s"][0]) if len(bus) else math.nan
@@ -85,8 +89,13 @@ def excerpts_of(path: Path, log: RolloutLog) -> Recording:
             f"{path} is too short: it has no {LENGTH_S + LATENCY_MAX_S:g} s in one piece in which the motors followed what was sent: "
             "record more, `fetlock run --excite` does"
         )
+    if not (moved := [excerpt for excerpt in found if excerpt.moving.any()]):
+        raise LogError(
+            f"{path}: no joint moves by more than {MOVES_RAD:g} rad within {LENGTH_S - SETTLING_S:g} s, so that nothing can be identified: "
+            "record a motion, `fetlock run --excite` does"
+        )
     voltages = bus["voltage_v"][np.isfinite(bus["voltage_v"])]
-    return Recording(tuple(found), age_s, float(np.median(voltages)) if len(voltages) else None)
+    return Recording(tuple(moved), age_s, float(np.median(voltages)) if len(voltages) else None)
 
 
 def _runs(bus: Records, period_s: float) -> list[tuple[int, int]]:
@@ -120,9 +129,16 @@ def _excerpt(bus: Records, start: int, settling: int, period_s: float, age_s: fl
         measured_s=frozen_array(stamp_s[start:]),
         measured_rad=measured[start:],
         compared=settling,
+        moving=_moving(measured[start + settling :]),
         velocity_rad_s=frozen_array(bus["velocity_rad_s"][start]),
         base=_base(bus[start]),
     )
+
+
+def _moving(measured_rad: NDArray[np.float64]) -> NDArray[np.bool_]:
+    known = np.where(np.isnan(measured_rad), measured_rad[:1], measured_rad)
+    moving: NDArray[np.bool_] = np.ptp(np.nan_to_num(known), axis=0) > MOVES_RAD
+    return moving
 
 
 def _base(row: np.void) -> BodyMotion | None:

@@ -35,7 +35,7 @@ class Model:
         return np.array([getattr(self.machine, one.key) for one in self.parameters], np.float64)
 
     def errors(self, values: Sequence[float] | NDArray[np.float64], excerpts: Sequence[Excerpt]) -> NDArray[np.float64]:
-        """Return simulated less recorded joint angles. Shape (e, ticks, n), rad; 0 where nothing was recorded.
+        """Return simulated less recorded joint angles. Shape (e, ticks, n), rad; NaN where nothing was recorded and where nothing moves.
 
         Args:
             values: Of the open parameters, shape (p,).
@@ -46,8 +46,11 @@ class Model:
         latency_s = chosen.pop(LATENCY, self.machine.control_latency_s)
         replica = replica_of(with_values(self.machine, chosen))
         try:
-            errors = [(predict(replica, one, latency_s) - one.measured_rad)[one.compared :] for one in excerpts]
+            return np.stack([_error(predict(replica, one, latency_s), one) for one in excerpts])
         finally:
             replica.close()
-        known = np.where(np.isnan(np.stack([one.measured_rad[one.compared :] for one in excerpts])), 0.0, np.stack(errors))
-        return np.clip(np.nan_to_num(known, nan=_ABSURD_RAD), -_ABSURD_RAD, _ABSURD_RAD)
+
+
+def _error(simulated_rad: NDArray[np.float64], excerpt: Excerpt) -> NDArray[np.float64]:
+    possible = np.clip(np.nan_to_num(simulated_rad, nan=_ABSURD_RAD), -_ABSURD_RAD, _ABSURD_RAD)
+    return np.where(excerpt.moving, possible - excerpt.measured_rad, np.nan)[excerpt.compared :]

@@ -37,7 +37,8 @@ def sentences(found: Identification, measured: dict[str, float], out: Path | Non
     """Say what was identified."""
     rows = "".join(f"{line}\n" for line in map(_row, found.estimates))
     read = "".join(f"{key} {value:g}: measured, not fitted\n" for key, value in measured.items())
-    joints = "".join(f"  {name} {1e3 * value:.2f}\n" for name, value in found.held_out_by_joint_rad.items())
+    shown = {name: "did not move" if value is None else f"{1e3 * value:.2f}" for name, value in found.held_out_by_joint_rad.items()}
+    joints = "".join(f"  {name} {value}\n" for name, value in shown.items())
     judged = "".join(f"{line}\n" for line in _distances(found))
     written = "" if out is None else f"written to {out}: give it to any verb by --overlay {out}\n"
     return f"{rows}{read}{judged}held out, by joint, mrad RMS:\n{joints}{written}"

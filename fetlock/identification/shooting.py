@@ -31,8 +31,8 @@ def predict(replica: Replica, excerpt: Excerpt, latency_s: float) -> NDArray[np.
     arrival = (excerpt.goal_s + latency_s) / replica.step_s - _ROUNDING
     wanted = excerpt.measured_s / replica.step_s
     steps = int(np.ceil(wanted[-1] - _ROUNDING))
-    # The goal that counts when each step begins, and the one that counts when it ends.
-    at_start = np.searchsorted(arrival, np.arange(steps + 1), side="right") - 1
+    # The goal that counts when each step begins, and the one that counts when it ends; before any has come, the oldest known.
+    at_start = np.maximum(np.searchsorted(arrival, np.arange(steps + 1), side="right") - 1, 0)
     track = np.empty((steps + 1, excerpt.measured_rad.shape[1]))
     track[0] = replica.position_rad()
     goals = excerpt.goal_rad

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 _LAG_MAX_S = 0.1
 _FINE = 0.25
 # Joints that move less than this say nothing of time, rad: ten counts of a DYNAMIXEL's encoder.
-_MOVES_RAD = 0.015
+MOVES_RAD = 0.015
 
 
 def rms_by_joint(difference_rad: NDArray[np.float64]) -> list[float]:
@@ -31,7 +31,7 @@ def lag_s(recorded_rad: NDArray[np.float64], simulated_rad: NDArray[np.float64],
     Returns:
         None if nothing moves, or there are too few ticks.
     """
-    moving = np.minimum(recorded_rad.std(axis=0), simulated_rad.std(axis=0)) > _MOVES_RAD
+    moving = np.minimum(recorded_rad.std(axis=0), simulated_rad.std(axis=0)) > MOVES_RAD
     margin = int(np.ceil(_LAG_MAX_S / period_s)) + 1
     inner = np.arange(margin, len(recorded_rad) - margin)
     if not moving.any() or len(inner) < 2 * margin:

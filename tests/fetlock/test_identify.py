@@ -19,7 +19,7 @@ from fetlock.identification.parameters import Parameter, parameters_of, with_val
 from fetlock.machines import names_of_joints
 from fetlock.replays.logs import logs_of, read_whole
 from robot.errors import UsageError
-from sim import KittyConfig, MinitaurConfig
+from sim import KittyConfig, MinitaurConfig, simulate
 from sim.linkage import knee_rad
 from tests.fetlock.test_train import ROOT
 
@@ -43,7 +43,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     hidden = [word for key, value in HIDDEN.items() for word in (f"--robot.{key.replace('_', '-')}", str(value))]
     excite = ("run", "--excite", "--duration", "2.3", "--runs-dir", str(folder), *STAND)
-    assert main([*excite, "--name", "hidden", *hidden]) == 0
+    assert main([*excite, "--name", "hidden", *hidden, "--robot.sensing-latency-s", "0.01"]) == 0
     assert main([*excite, "--name", "plain"]) == 0
     return folder
 
@@ -59,6 +59,8 @@ def test_hidden_parameters_come_back_and_go_over_a_configuration(runs: Path, tmp
     for key, hidden in HIDDEN.items():
         assert values[key]["identified"]
         assert abs(values[key]["value"] - hidden) < 3.0 * values[key]["half_width"]
+    # The age of the measurements is in the log, and is no part of the fitted latency.
+    assert found["measured"] == {"sensing_latency_s": 0.01}
     # What was held out is explained too, down to the pulses of the encoders.
     assert found["held_out_after_rad"] < 0.6e-3 < found["held_out_before_rad"] / 5.0
     config = load_config([*STAND, "--overlay", str(out)])
@@ -73,7 +75,7 @@ def test_where_nothing_is_hidden_nothing_changes(runs: Path, capsys: Capture) ->
     found = json.loads(call(capsys, "identify", str(runs / "plain"), *only, "--json", *STAND))
     for one in found["estimates"]:
         assert abs(one["value"] - one["start"]) <= max(2.0 * one["half_width"], 1e-4)
-    assert found["held_out_after_rad"] == pytest.approx(found["held_out_before_rad"], rel=0.02)
+    assert found["held_out_after_rad"] == pytest.approx(found["held_out_before_rad"], rel=0.03)
 
 
 def test_a_log_that_does_not_fit_is_one_line(runs: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -94,7 +96,33 @@ def test_a_log_that_does_not_fit_is_one_line(runs: Path, tmp_path: Path, capsys:
     assert main(["run", "--excite", "--duration", "1", "--name", "short", "--runs-dir", str(tmp_path), *STAND]) == 0
     capsys.readouterr()
     assert "too short" in call(capsys, "identify", str(short), *STAND, code=1)
+    still = ("--guard.velocity-max-rad-s", "0.005", "--robot.start-pose-noise-rad", "0")
+    assert main(["run", "--excite", "--duration", "2.3", "--name", "still", "--runs-dir", str(tmp_path), *STAND, *still]) == 0
+    capsys.readouterr()
+    assert "nothing can be identified" in call(capsys, "identify", str(tmp_path / "still"), *STAND, code=1)
+    # A base that nobody saw move is not one that moves.
+    ground = ("--config", KITTY)
+    assert main(["run", "--excite", "--duration", "1.3", "--name", "ground", "--runs-dir", str(tmp_path), *ground]) == 0
+    capsys.readouterr()
+    assert "set stand to false" in call(capsys, "identify", str(tmp_path / "ground"), *STAND, code=2)
     assert not list(tmp_path.glob("*.yaml"))
+
+
+def test_an_excitation_comes_back_bit_for_bit_and_is_a_whole_log(runs: Path, capsys: Capture) -> None:
+    assert "bit-exact" in call(capsys, "replay", str(runs / "plain"))
+    call(capsys, "log", "verify", str(runs / "plain"))
+
+
+def test_a_robot_on_a_stand_stays_there_and_cannot_fall() -> None:
+    robot = simulate(KittyConfig(stand=True), 100.0).robot
+    before = robot.read().tracked_base.position_world_m
+    assert before[2] == pytest.approx(0.5)
+    for _ in range(10):
+        robot.advance()
+    assert (robot.read().tracked_base.position_world_m == before).all()
+    with pytest.raises(UsageError, match="cannot fall"):
+        robot.drop(np.random.default_rng(0))
+    robot.close()
 
 
 def test_what_to_run_is_said(tmp_path: Path, capsys: Capture) -> None:
@@ -116,7 +144,7 @@ def test_swings_keep_to_half_of_what_the_guard_allows() -> None:
 
 
 # On the ground, where feet touch a little other than they did: knees of a Minitaur are not measured.
-@pytest.mark.parametrize(("config", "apart_rad"), [("minitaur_walk", 4e-3), ("kitty_walk", 1e-3)])
+@pytest.mark.parametrize(("config", "apart_rad"), [("minitaur_walk", 3e-3), ("kitty_walk", 1e-3)])
 def test_a_replica_goes_where_the_robot_went(config: str, apart_rad: float, tmp_path: Path, capsys: Capture) -> None:
     words = ["--config", str(ROOT / "configs" / f"{config}.yaml")]
     call(capsys, "run", "--excite", "--duration", "1.2", "--name", "run", "--runs-dir", str(tmp_path), *words)
@@ -124,7 +152,7 @@ def test_a_replica_goes_where_the_robot_went(config: str, apart_rad: float, tmp_
     (path,) = logs_of(tmp_path / "run")
     excerpts = excerpts_of(path, read_whole(path)).excerpts
     model = Model(robot, parameters_of(robot, ("control_latency_s",)))
-    right, late = (float(np.sqrt(np.mean(model.errors([latency], excerpts) ** 2))) for latency in (0.0, 0.02))
+    right, late = (float(np.sqrt(np.nanmean(model.errors([latency], excerpts) ** 2))) for latency in (0.0, 0.03))
     assert right < min(apart_rad, late / 2.0)
 
 
