@@ -26,6 +26,8 @@ from training.rollout_log import RolloutLog
 
 # A base on a stand turns no faster than its IMU's noise and the stand's play, rad/s; swings on the ground turn it at 0.12 (measured).
 _STANDS_RAD_S = 0.05
+# A base on legs that move turns more than this, which an IMU measures of one at rest.
+_BOLTED_RAD_S = 0.01
 
 
 def run(argv: list[str]) -> int:
@@ -93,22 +95,29 @@ def _recording(path: Path, log: RolloutLog, config: RunConfig, machine: Simulate
     if recorded != names_of_joints(config.robot):
         raise another_robot(path, log, config)
     recording = excerpts_of(path, log)
-    if isinstance(machine, KittyConfig) and machine.stand:
-        _require_still(path, log)
-    elif any(excerpt.base is None for excerpt in recording.excerpts):
+    if isinstance(machine, KittyConfig):
+        _require_its_place(path, log, stand=machine.stand)
+    if not (isinstance(machine, KittyConfig) and machine.stand) and any(excerpt.base is None for excerpt in recording.excerpts):
         way = "record it on a stand, and set robot.stand (robot.machine.stand) to true" if isinstance(machine, KittyConfig) else "track it"
         raise LogError(f"{path} does not say where the base was, which moves in this simulation: {way}")
     return recording
 
 
-def _require_still(path: Path, log: RolloutLog) -> None:
-    """Refuse the log of a robot that moves about where the simulation is on a stand."""
+def _require_its_place(path: Path, log: RolloutLog, *, stand: bool) -> None:
+    """Refuse the log of a robot that moves about where the simulation is on a stand, and the other way round, as far as its IMU tells."""
     turned = log.bus["angular_velocity_base_rad_s"]
     seen = turned[np.isfinite(turned).all(axis=1)]
-    rate_rad_s = float(np.sqrt(np.mean(np.square(seen).sum(axis=1)))) if len(seen) else 0.0
-    if rate_rad_s > _STANDS_RAD_S:
+    if not len(seen):
+        return
+    rate_rad_s = float(np.sqrt(np.mean(np.square(seen).sum(axis=1))))
+    if stand and rate_rad_s > _STANDS_RAD_S:
         raise UsageError(
             f"{path}: the base turned at {rate_rad_s:.2f} rad/s RMS, and the configuration bolts it to a stand: set stand to false"
+        )
+    if not stand and rate_rad_s < _BOLTED_RAD_S:
+        raise UsageError(
+            f"{path}: joints moved and the base did not turn, as on a stand, and the configuration has it free: "
+            "set robot.stand (robot.machine.stand) to true"
         )
 
 

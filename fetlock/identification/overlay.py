@@ -12,6 +12,9 @@ from fetlock import document
 from fetlock.identification.fit import Estimate
 from fetlock.identification.identifying import Identification
 
+# A fit that leaves more than this share of the distance has found nothing, unless there was none: five times what an encoder rounds, rad.
+_EXPLAINED, _DISTANT_RAD = 0.5, 2e-3
+
 
 def overlay_yaml(found: Identification, place: Sequence[str], measured: dict[str, float], logs: Sequence[Path]) -> str:
     """Write what was identified.
@@ -41,7 +44,12 @@ def sentences(found: Identification, measured: dict[str, float], out: Path | Non
     joints = "".join(f"  {name} {value}\n" for name, value in shown.items())
     judged = "".join(f"{line}\n" for line in _distances(found))
     written = "" if out is None else f"written to {out}: give it to any verb by --overlay {out}\n"
-    return f"{rows}{read}{judged}held out, by joint, mrad RMS:\n{joints}{written}"
+    doubt = (
+        "most of the distance stays: something else differs, such as load, ground or mounting; do not trust these values\n"
+        if found.held_out_after_rad > max(_EXPLAINED * found.held_out_before_rad, _DISTANT_RAD)
+        else ""
+    )
+    return f"{rows}{read}{judged}{doubt}held out, by joint, mrad RMS:\n{joints}{written}"
 
 
 def _row(one: Estimate) -> str:

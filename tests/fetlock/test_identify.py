@@ -14,7 +14,9 @@ from fetlock.config import load_config
 from fetlock.excitation import swings_of
 from fetlock.identification.excerpts import excerpts_of
 from fetlock.identification.fit import fit
+from fetlock.identification.identifying import Identification
 from fetlock.identification.machine import Model
+from fetlock.identification.overlay import sentences
 from fetlock.identification.parameters import Parameter, parameters_of, with_values
 from fetlock.machines import names_of_joints
 from fetlock.replays.logs import logs_of, read_whole
@@ -105,6 +107,7 @@ def test_a_log_that_does_not_fit_is_one_line(runs: Path, tmp_path: Path, capsys:
     assert main(["run", "--excite", "--duration", "1.3", "--name", "ground", "--runs-dir", str(tmp_path), *ground]) == 0
     capsys.readouterr()
     assert "set stand to false" in call(capsys, "identify", str(tmp_path / "ground"), *STAND, code=2)
+    assert "as on a stand" in call(capsys, *identify, *ground, code=2)
     assert not list(tmp_path.glob("*.yaml"))
 
 
@@ -202,6 +205,20 @@ def test_every_parameter_is_a_key_within_its_range(machine: KittyConfig | Minita
         assert one.low <= getattr(machine, one.key) <= one.high
     with pytest.raises(UsageError, match="control_latency_s"):
         with_values(machine, {"control_latency_s": 7.0})
+
+
+def identified(before_rad: float, after_rad: float) -> Identification:
+    return Identification((), 4.0, 0.8, before_rad, after_rad, before_rad, after_rad, {"knee": None})
+
+
+def test_a_fit_that_explains_nothing_is_doubted_and_one_that_does_harm_does_not_hold() -> None:
+    doubt = "do not trust these values"
+    assert doubt in sentences(identified(0.030, 0.029), {}, None)
+    assert doubt not in sentences(identified(0.030, 0.001), {}, None)
+    # Nothing was hidden.
+    assert doubt not in sentences(identified(0.00045, 0.00044), {}, None)
+    assert identified(0.00044, 0.00045).holds
+    assert not identified(0.010, 0.011).holds
 
 
 def test_knees_are_where_the_linkages_close() -> None:
