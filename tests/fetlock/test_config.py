@@ -93,7 +93,8 @@ def test_flags_override_the_file_and_may_choose_another_ground() -> None:
 
 
 @pytest.mark.parametrize(
-    ("robot", "named"), [("kitty", "robot.kind dynamixel has no tracker"), ("claw", "arena is for robots that walk, minitaur,")]
+    ("robot", "named"),
+    [("kitty", "arena needs a tracked base, and this robot has none"), ("claw", "arena is for robots that walk, minitaur,")],
 )
 def test_an_arena_is_for_robots_that_walk_and_are_tracked(robot: str, named: str, tmp_path: Path) -> None:
     text = f"robot: {{kind: dynamixel, port: /dev/null, description: {robot}}}\nguard: {robot}\ntask: {{kind: kitty_walk}}\n"
