@@ -26,6 +26,7 @@ VERBS = {
     "run": ("fetlock.run_policy", "run a learned policy on a robot, in simulated or in real time; nothing is learned"),
     "reset": ("fetlock.reset_robot", "bring a robot back to where an episode begins, from any fallen pose"),
     "stop": ("fetlock.stop", "stop every robot on this machine, watch over them, or release the stop; needs nothing else to work"),
+    "console": ("fetlock.console.verb", "serve the operator's page: mode and reason, STOP, joints, loop, curves; it watches what runs"),
     "log": ("fetlock.log.verb", "look at recorded rollouts, check and mend them: ls, info, verify, recover, cut"),
     "replay": ("fetlock.replay", "play a recorded episode back in simulation, or decide its commands again"),
     "export": ("fetlock.export", "write logs for LeRobot, Minari and Rerun, or a policy as ONNX"),

@@ -14,7 +14,7 @@ import numpy as np
 from fetlock.build import make_env, make_task, policy_layout
 from fetlock.config import RunConfig, task_of
 from fetlock.keyboard import space_stops
-from fetlock.motion_process import MotionProcess
+from fetlock.motion_process import MotionProcess, motion_name
 from fetlock.recording import recording
 from fetlock.resets import routine_of
 from policy.acting import Actor, NumpyActor
@@ -157,7 +157,7 @@ def run_realtime(
     Raises:
         RobotError: If the robot cannot be reached, or its process dies.
     """
-    name = f"fetlock-run-{os.getpid()}"
+    name = motion_name(os.getpid())
     log = folder.path / "motion.log"
     arguments = ["--config", str(folder.path / "config.yaml"), "--scheduler", scheduler, *(["--cut-on-exit"] if cut else [])]
     with MotionProcess(name, arguments, log):

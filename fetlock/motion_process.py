@@ -22,6 +22,11 @@ _START_S = 60.0
 _STOP_S = 10.0
 
 
+def motion_name(pid: int) -> str:
+    """Return the name of the motion process of a run, by the run's own process id."""
+    return f"fetlock-run-{pid}"
+
+
 class MotionProcess:
     """Starts `python -m fetlock.motion`; it ends with this process, with the robot stopped. A context manager: started, ready, ended.
 

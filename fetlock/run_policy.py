@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, config_yaml, load_config
+from fetlock.console.process import add_console_option, console_beside, require_port
 from fetlock.driving import RunReport, pilot_of, run_realtime, run_simulated
 from fetlock.evaluate import default_config_of
 from fetlock.excitation import excite
@@ -34,6 +35,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--cut-on-exit", action="store_true", help="switch torque off at the end: the robot drops")
     parser.add_argument("--name", help="name of the folder that gets the log; by default run and the time")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where run folders are made")
+    add_console_option(parser)
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options, rest = parser.read_before_config(argv)
     if (options.policy is None) is not options.excite:
@@ -47,7 +49,8 @@ def run(argv: list[str]) -> int:
     pilot, policy = pilot_of(options.policy, config)
     realtime = options.realtime or isinstance(config.robot, HardwareConfig)
     path = run_path(options.runs_dir, options.name, "run")
-    with RunFolder.create(path, config_yaml(config)) as folder:
+    require_port(options.console)
+    with RunFolder.create(path, config_yaml(config)) as folder, console_beside(folder.path, options.console):
         save_policy(folder.path / "policy", policy)
         if realtime:
             report = run_realtime(folder, pilot, config, options.duration, scheduler=options.scheduler, cut=options.cut_on_exit)

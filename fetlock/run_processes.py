@@ -70,7 +70,7 @@ def motion_target(name: str) -> Target:
         pid = link.introduction().pid
     finally:
         link.close()
-    return Target(pid, "motion process", *_robot_of(_words_of_motion(pid)))
+    return Target(pid, "motion process", *_robot_of(words_of_motion(pid)))
 
 
 def run_targets(folder: Path) -> dict[str, Target]:
@@ -100,7 +100,7 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def _words_of_motion(pid: int) -> list[str] | None:
+def words_of_motion(pid: int) -> list[str] | None:
     """Return the flags of the configuration that a motion process was started with; None if that cannot be told."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]

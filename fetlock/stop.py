@@ -20,8 +20,8 @@ from safety.stop_records import EndpointState, StopLevel
 # The loop that serves a request does not see the stop word: arming and connecting anew take about a second (safety/command_side.py).
 _PATIENCE_S = 2.0
 # Chosen: thrice the pause between two check-ins is a second's notice for a person who looks away.
-_HEARTBEAT_S = 3.0
-_LEVELS = {level.name.lower(): level for level in StopLevel}
+HEARTBEAT_S = 3.0
+LEVELS = {level.name.lower(): level for level in StopLevel}
 
 
 def run(argv: list[str]) -> int:
@@ -36,7 +36,7 @@ def run(argv: list[str]) -> int:
         return _clear()
     if options.status:
         return _status()
-    level = None if options.level is None else _LEVELS[options.level]
+    level = None if options.level is None else LEVELS[options.level]
     if options.watch:
         # Only a station needs a terminal and a serial port.
         from fetlock.stop_station import StationOptions, watch
@@ -54,7 +54,7 @@ def _parser() -> VerbParser:
         "A software stop is no power switch.",
     )
     levels = parser.add_mutually_exclusive_group()
-    levels.add_argument("--level", choices=tuple(_LEVELS), help="what is asked of the robots (hold; of a station: cut)")
+    levels.add_argument("--level", choices=tuple(LEVELS), help="what is asked of the robots (hold; of a station: cut)")
     for name, what in (
         ("settle", "go to the rest pose, then torque off"),
         ("cut", "torque off at once: the robots drop"),
@@ -72,8 +72,8 @@ def _parser() -> VerbParser:
         metavar="SECONDS",
         type=float,
         nargs="?",
-        const=_HEARTBEAT_S,
-        help=f"of a station: when it dies, or says nothing for so long, the robots stop ({_HEARTBEAT_S:g})",
+        const=HEARTBEAT_S,
+        help=f"of a station: when it dies, or says nothing for so long, the robots stop ({HEARTBEAT_S:g})",
     )
     return parser
 

@@ -15,6 +15,7 @@ from fetlock.arguments import VerbParser
 from fetlock.artifacts import LoopFigures, finish_run
 from fetlock.build import contract_of, judged_config, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
+from fetlock.console.process import add_console_option, console_beside, require_port
 from fetlock.films import filmer_of, picture_px
 from fetlock.machines import HardwareConfig
 from fetlock.prior import find_beginning, is_kept
@@ -49,6 +50,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--resume", action="store_true", help="go on with the run of this name")
     parser.add_argument("--deterministic", action="store_true", help="everything in one process, bit-reproducible")
     parser.add_argument("--no-video", action="store_true", help="film nothing: neither the best policy nor those that are evaluated")
+    add_console_option(parser)
     options, rest = parser.read_before_config(argv)
     if options.resume and options.name is None:
         raise UsageError("--resume needs the --name of the run to go on with")
@@ -59,10 +61,11 @@ def run(argv: list[str]) -> int:
         rest += ["--prior.policy", options.beginning]
     config = load_config(rest, prog=parser.prog, others=parser.flags)
     text = config_yaml(config)
+    require_port(options.console)
     # Whatever is wrong with it is said before there is a folder.
     beginning = None if options.resume and is_kept(path) else find_beginning(config)
     opened = RunFolder.resume(path, text) if options.resume else RunFolder.create(path, text)
-    with opened as folder:
+    with opened as folder, console_beside(folder.path, options.console):
         if beginning is not None:
             beginning.keep(folder.path)
         if options.resume:

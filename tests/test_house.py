@@ -66,6 +66,7 @@ OFFENCES = {
     "training-sim": ("training/across.py", "import sim"),
     "torch": ("safety/heavy.py", "import torch"),
     "pybullet": ("training/physics.py", "import pybullet"),
+    "web": ("robot/page.py", "import nicegui"),
     "serial": ("fetlock/port.py", "import serial"),
     "data-only": ("safety/now.py", "from robot.clock import monotonic_s"),
 }

@@ -1,0 +1,86 @@
+"""The curves of a run: return and speed of each episode, over environment steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import ui
+
+from fetlock.console.state import Curve
+
+# Points drawn: the chart is some 500 px wide.
+_POINTS = 600
+# Of running means, as in the curves that a run leaves (fetlock/plots.py).
+_MEAN = 5
+# Readable on both grounds; the dots are lighter by their opacity.
+_LINE, _JUDGED, _TEXT, _GRID = "#2f7fd6", "#e07b28", "#8a93a0", "rgba(138,147,160,0.25)"
+
+
+class Chart:
+    """One curve in the page.
+
+    Args:
+        title: Above it.
+        empty: Said while there is nothing to draw.
+    """
+
+    def __init__(self, title: str, empty: str) -> None:
+        self._drawn: Curve | None = None
+        with ui.element("section").classes("card chart"):
+            with ui.element("h2"):
+                ui.label(title)
+            self._empty = ui.label(empty).classes("empty")
+            self._chart = ui.echart(_options()).classes("plot unseen")
+
+    def show(self, curve: Curve) -> None:
+        """Draw a curve, if it is another one than before."""
+        if curve == self._drawn:
+            return
+        self._drawn = curve
+        empty = not (curve.episodes or curve.evaluations)
+        self._empty.set_visibility(empty)
+        self._chart.classes(replace="plot unseen" if empty else "plot")
+        episodes = [[step, round(value, 4)] for step, value in curve.episodes[-_POINTS:]]
+        series: list[dict[str, Any]] = self._chart.options["series"]
+        series[0]["data"] = episodes
+        series[1]["data"] = _running_mean(episodes)
+        series[2]["data"] = [[step, round(value, 4)] for step, value in curve.evaluations[-_POINTS:]]
+        self._chart.update()
+
+
+def _running_mean(points: list[list[float]]) -> list[list[float]]:
+    means = []
+    for index, (step, _) in enumerate(points):
+        values = [value for _, value in points[max(0, index + 1 - _MEAN) : index + 1]]
+        means.append([step, round(sum(values) / len(values), 4)])
+    return means
+
+
+def _options() -> dict[str, Any]:
+    axis = {"axisLabel": {"color": _TEXT, "hideOverlap": True}, "splitLine": {"lineStyle": {"color": _GRID}}, "splitNumber": 3}
+    return {
+        "animation": False,
+        "grid": {"left": 46, "right": 14, "top": 26, "bottom": 22},
+        "legend": {"top": 0, "right": 8, "itemHeight": 8, "textStyle": {"color": _TEXT, "fontSize": 11}},
+        "xAxis": {"type": "value", "min": "dataMin", "max": "dataMax", **axis},
+        "yAxis": {"type": "value", "scale": True, **axis},
+        "series": [
+            {"name": "episode", "type": "scatter", "symbolSize": 4, "itemStyle": {"color": _LINE, "opacity": 0.45}, "data": []},
+            {
+                "name": f"mean of {_MEAN}",
+                "type": "line",
+                "symbol": "none",
+                "itemStyle": {"color": _LINE},
+                "lineStyle": {"width": 2},
+                "data": [],
+            },
+            {
+                "name": "evaluation",
+                "type": "line",
+                "symbol": "rect",
+                "symbolSize": 6,
+                "lineStyle": {"color": _JUDGED, "width": 1},
+                "data": [],
+            },
+        ],
+    }
