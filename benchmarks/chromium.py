@@ -130,7 +130,10 @@ def browsing(width_px: int = 1280, height_px: int = 800) -> Iterator[Tab]:
         command = [path, *_FLAGS, f"--user-data-dir={folder}", f"--window-size={width_px},{height_px}", "about:blank"]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
-                with connect(_debugger(Path(folder) / "DevToolsActivePort"), max_size=_MESSAGE_BYTES) as connection:
+                # Events come in whether or not anybody asks for them: no bound on the queue, and no time-out on who does not read.
+                with connect(
+                    _debugger(Path(folder) / "DevToolsActivePort"), max_size=_MESSAGE_BYTES, max_queue=None, ping_interval=None
+                ) as connection:
                     tab = Tab(connection)
                     tab.call("Emulation.setDeviceMetricsOverride", width=width_px, height=height_px, deviceScaleFactor=1, mobile=False)
                     yield tab

@@ -42,6 +42,11 @@ class MotionTap:
         return robot_view(rows, self.about.joint_names, silent_s), loop
 
     @property
+    def head(self) -> int:
+        """Number of ticks so far."""
+        return self._link.ticks.head
+
+    @property
     def owned(self) -> bool:
         """Whether a client drives it."""
         return self._link.owned
