@@ -32,6 +32,8 @@ from safety.types import Cause
 # The promise of docs/console.md, ms.
 _LIMIT_MS = 200.0
 _COMMAND_S = 0.04
+# Of the pauses between presses.
+_SEED = 0
 _LOOK_S = 0.001
 _SOON_S = 60.0
 # Of the two ways of a stop the slower one is over by then; else it would stop the next episode.
@@ -74,7 +76,7 @@ def main(argv: Sequence[str]) -> Report:
         "load average when done": round(os.getloadavg()[0], 1),
         "robot": options.config,
     }
-    return Report("console", p99, None, _LIMIT_MS, "ms from press to the motion process's first tick in HOLD, p99", [], details)
+    return Report("console", p99, None, _LIMIT_MS, "ms from press to the motion process's first tick in HOLD, p99", [_SEED], details)
 
 
 def _spread(values_ms: list[float]) -> dict[str, JsonValue]:
@@ -84,7 +86,7 @@ def _spread(values_ms: list[float]) -> dict[str, JsonValue]:
 
 def _measure(tab: Tab, board: StopBoard, drive: _Drive, trips: int) -> tuple[list[float], list[float]]:
     """Press STOP; return the times from the press to the trip on the board, and to the first tick in HOLD, ms."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(_SEED)
     taken = []
     for trip in range(trips):
         drive.begin()
@@ -99,7 +101,7 @@ def _press(tab: Tab, board: StopBoard, drive: _Drive, press: Callable[[], float]
     before = board.state(monotonic_s()).sequence
     asked_s = press()
     _require(_eventually(lambda: board.state(monotonic_s()).sequence > before), "a stop did not reach the board")
-    board_ms = (min(trip.stamp_s for trip in board.trips()) - asked_s) * 1e3
+    board_ms = (monotonic_s() - asked_s) * 1e3
     _require(_eventually(lambda: drive.held_s() > asked_s), "a stop did not reach the motion process")
     hold_ms = (drive.held_s() - asked_s) * 1e3
     # Its second way has arrived as well by the time the page has its answer.

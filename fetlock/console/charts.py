@@ -63,7 +63,7 @@ def _options() -> dict[str, Any]:
         "grid": {"left": 46, "right": 14, "top": 26, "bottom": 22},
         "legend": {"top": 0, "right": 8, "itemHeight": 8, "textStyle": {"color": _TEXT, "fontSize": 11}},
         "xAxis": {"type": "value", "min": "dataMin", "max": "dataMax", **axis},
-        "yAxis": {"type": "value", "scale": True, **axis},
+        "yAxis": {"type": "value", **axis},
         "series": [
             {"name": "episode", "type": "scatter", "symbolSize": 4, "itemStyle": {"color": _LINE, "opacity": 0.45}, "data": []},
             {

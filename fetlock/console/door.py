@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Self
@@ -82,7 +81,7 @@ class _Request(BaseHTTPRequestHandler):
         if not length.isdigit() or int(length) > _BODY_BYTES:
             self._say(413, {"line": f"at most {_BODY_BYTES} bytes are taken"})
             return
-        said = _object(self.rfile.read(int(length)))
+        said = object_of(self.rfile.read(int(length)))
         admission, token = self.server.admission, said.get("token")
         refusal = admission.refusal(
             self.headers.get_all("Host", []), self.headers.get_all("Origin", []), token if isinstance(token, str) else "", needs_origin=True
@@ -92,17 +91,9 @@ class _Request(BaseHTTPRequestHandler):
         elif self.path == "/stop":
             self._say(200, stopped(self.server.level))
         elif self.path == "/beat" and self.server.presence is not None:
-            self._beat(self.server.presence.check_in, said.get("answer"))
+            self._say(*beaten(self.server.presence, said))
         else:
             self._say(404, {"line": "nothing is asked here"})
-
-    def _beat(self, check_in: Callable[[int], tuple[bool, int]], answer: object) -> None:
-        try:
-            right, challenge = check_in(answer if isinstance(answer, int) else -1)
-        except FetlockError as error:
-            self._say(503, {"line": str(error)})
-            return
-        self._say(200, {"right": right, "challenge": challenge})
 
     def _say(self, status: int, answer: dict[str, object]) -> None:
         body = json.dumps(answer).encode()
@@ -127,7 +118,18 @@ def stopped(level: StopLevel) -> dict[str, object]:
     return {"done": answer.done, "line": answer.line}
 
 
-def _object(body: bytes) -> dict[str, object]:
+def beaten(presence: Presence, said: dict[str, object]) -> tuple[int, dict[str, object]]:
+    """Take an answer to the operator's challenge; return an HTTP status and what the page is told."""
+    answer = said.get("answer")
+    try:
+        right, challenge = presence.check_in(answer if isinstance(answer, int) else -1)
+    except FetlockError as error:
+        return 503, {"line": str(error)}
+    return 200, {"right": right, "challenge": challenge}
+
+
+def object_of(body: bytes) -> dict[str, object]:
+    """Read a JSON object; anything else is an empty one."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):

@@ -18,6 +18,8 @@ from fetlock.console.words import board_of, look_of, reason_of
 from safety.stop_records import StopLevel
 
 STATIC = Path(__file__).resolve().parent / "static"
+# Letters of a reason that fill two lines at full size.
+_LONG = 150
 # What a stop asks, in the button's second line.
 _STOPS = {
     StopLevel.HOLD: "every robot brakes and holds",
@@ -147,7 +149,9 @@ class Page:
         self._sign.set_name(look.sign)
         self._name.set_text(state.name or "nothing is watched")
         self._mode.set_text(look.title)
-        self._reason.set_text(reason_of(state))
+        reason = reason_of(state)
+        self._reason.set_text(reason)
+        self._reason.classes(replace="reason long" if len(reason) > _LONG else "reason")
         self._notes.set_text(" ".join(state.note))
         self._joints.set_content(joints_html(state))
         self._figures.set_content(figures_html(state))

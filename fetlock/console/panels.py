@@ -10,8 +10,8 @@ import numpy as np
 from fetlock.console.state import RobotView, State
 from safety.limits import Limits
 
-# A joint within this share of its range of a bound is marked: chosen, some degrees of a leg's joint.
-_NEAR = 0.05
+# A joint this near to a bound is marked: chosen, a third of what a leg's joint swings in a stride.
+_NEAR_RAD = math.radians(5.0)
 
 
 def joints_html(state: State) -> str:
@@ -29,10 +29,11 @@ def _joint(robot: RobotView, index: int, limits: Limits | None, hot_c: tuple[flo
     if limits is not None:
         low, high = float(limits.position_min_rad[index]), float(limits.position_max_rad[index])
         at, goal = ((value - low) / (high - low) for value in (position, float(robot.target_rad[index])))
-        near = not _NEAR <= at <= 1.0 - _NEAR
+        near = not low + _NEAR_RAD <= position <= high - _NEAR_RAD
         bar = f'<b style="left:{_percent(goal)}" class="goal"></b><b style="left:{_percent(at)}" class="at{" near" if near else ""}"></b>'
-    degrees = f"{math.degrees(position):+.0f}°" if math.isfinite(position) else "–"
-    said = f"{degrees}{' at limit' if near else ''}"
+    # No "-0".
+    degrees = f"{round(math.degrees(position)):+d}°" if math.isfinite(position) else "–"
+    said = f"{'near limit ' if near else ''}{degrees}"
     name = f'<span class="name">{escape(robot.joint_names[index])}</span>'
     return f'<div class="joint">{name}<span class="bar">{bar}</span><span class="value">{said}</span>{_heat(robot, index, hot_c)}</div>'
 

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
 from fetlock.console.admission import Admission, Gate, addresses
-from fetlock.console.door import Door, stopped
+from fetlock.console.door import Door, beaten, object_of, stopped
 from fetlock.console.page import STATIC, Page, PageConfig
 from fetlock.console.picture import Picture
 from fetlock.console.presence import Presence
@@ -73,7 +73,7 @@ def serve(config: ConsoleConfig, listening: socket.socket, goes_on: Callable[[],
             stack.callback(picture.close)
         page = PageConfig(door.origin, token, config.level, config.heartbeat_s, config.present_s, picture is not None)
         watcher = Watcher(config.choice, goes_on)
-        gate = Gate(_app(watcher, page, picture), Admission(token, hosts, origins), f"fetlock_console_{port}", [door.origin])
+        gate = Gate(_app(watcher, page, presence, picture), Admission(token, hosts, origins), f"fetlock_console_{port}", [door.origin])
         server = uvicorn.Server(uvicorn.Config(gate, log_level="warning", timeout_graceful_shutdown=_GOODBYE_S, server_header=False))
         watcher.start(lambda: setattr(server, "should_exit", True))
         stack.callback(watcher.close)
@@ -84,13 +84,20 @@ def serve(config: ConsoleConfig, listening: socket.socket, goes_on: Callable[[],
             server.run(sockets=[listening])
 
 
-def _app(watcher: Watcher, config: PageConfig, picture: Picture | None) -> FastAPI:
+def _app(watcher: Watcher, config: PageConfig, presence: Presence | None, picture: Picture | None) -> FastAPI:
     app = FastAPI(openapi_url=None)
     app.mount("/static", StaticFiles(directory=STATIC))
 
     def stop() -> Response:
         """Stop by the page's own address, in a thread; the door is the other way."""
         return JSONResponse(stopped(config.level))
+
+    async def beat(request: Request) -> Response:
+        """Take a heartbeat by the page's own address, for who forwards one port."""
+        if presence is None:
+            return JSONResponse({"line": "this console asks for no heartbeat"}, 404)
+        status, words = beaten(presence, object_of(await request.body()))
+        return JSONResponse(words, status)
 
     def camera() -> Response:
         if picture is None:
@@ -101,6 +108,7 @@ def _app(watcher: Watcher, config: PageConfig, picture: Picture | None) -> FastA
             return PlainTextResponse(str(error), 503)
 
     app.add_api_route("/stop", stop, methods=["POST"])
+    app.add_api_route("/beat", beat, methods=["POST"])
     app.add_api_route("/camera.jpg", camera, methods=["GET"])
     ui.run_with(
         app,
