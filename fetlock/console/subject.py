@@ -129,7 +129,9 @@ def _config(words: list[str]) -> RunConfig | None:
 
 
 def goes_on(subject: Subject) -> bool:
-    """Tell whether the subject still lives."""
-    if subject.run is not None:
-        return holding_process(str(subject.run[0] / ".lock")) == subject.pid
-    return subject.motion is not None and server_pid(subject.motion) == subject.pid
+    """Tell whether the subject still lives, and is what it was: a run's motion process comes later than the run."""
+    if subject.run is None:
+        return subject.motion is not None and server_pid(subject.motion) == subject.pid
+    if holding_process(str(subject.run[0] / ".lock")) != subject.pid:
+        return False
+    return subject.motion is not None or server_pid(motion_name(subject.pid)) is None

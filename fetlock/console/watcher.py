@@ -165,12 +165,10 @@ class Watcher:
     def _attach(self) -> None:
         """Find what lives, and attach to what of it is not attached yet."""
         subject = self._subject
-        if subject is None or not goes_on(subject) or (subject.motion is None and subject.run is not None):
-            found = self._choice.find()
-            if found != subject:
-                self._detach()
-                self._subject = subject = found
-                self._limits = None if found is None else _limits_of(found)
+        if subject is None or not goes_on(subject):
+            self._detach()
+            self._subject = subject = self._choice.find()
+            self._limits = None if subject is None else _limits_of(subject)
         if subject is None:
             return
         if self._motion is not None and subject.motion is not None and server_pid(subject.motion) is None:

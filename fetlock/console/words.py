@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fetlock.console.state import State
-from safety.modes import sentences
+from safety.modes import needs_person, sentences, severest
 from safety.stop_records import StopState
 from safety.types import Mode
 
@@ -56,7 +56,9 @@ def reason_of(state: State) -> str:
     meaning = look_of(state).meaning
     if state.robot is None or not state.robot.causes:
         return meaning
-    return f"{meaning} Stopped: {sentences(state.robot.causes)}."
+    # Of equally severe causes those first that wait for the reader.
+    ordered = sorted(state.robot.causes, key=lambda cause: (-severest(cause), not needs_person(cause), cause))
+    return f"{meaning} Stopped: {'; '.join(sentences(cause) for cause in ordered)}."
 
 
 def board_of(stop: StopState | None, age_s: float) -> str:

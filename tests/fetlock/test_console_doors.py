@@ -7,7 +7,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -29,10 +29,10 @@ from robot.clock import monotonic_s, sleep_s
 from safety.endpoint import answer_to
 from safety.estop import StopBoard
 from safety.stop_records import StopLevel
+from tests.fetlock.console_stage import ROOT, eventually
 from tests.fetlock.recorded import record_run
 from tests.safety.served import unique
 
-ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "right"
 ORIGIN = "http://127.0.0.1:8321"
 HEARTBEAT_S = 0.3
@@ -208,10 +208,3 @@ def picture_of(picture: Picture) -> NDArray[np.uint8] | None:
         return np.asarray(cv2.imdecode(np.frombuffer(picture.jpeg(), np.uint8), cv2.IMREAD_COLOR), np.uint8)
     except StaleError:
         return None
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    end_s = monotonic_s() + 30.0
-    while not condition() and monotonic_s() < end_s:
-        sleep_s(0.05)
-    return condition()

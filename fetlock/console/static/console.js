@@ -9,8 +9,8 @@
 
   // The display is drawn ten times a second: older than this, it is no present.
   const STALE_MS = 1500;
-  // A press is answered in some milliseconds: without an answer for so long, something else has to stop the robot.
-  const ANSWER_MS = 1500;
+  // A press is answered in some milliseconds, or when the console has waited 2 s for a motion process that arms; after that none will come.
+  const ANSWER_MS = 3000;
   // pointerdown and the click that follows it are one press.
   const ONE_PRESS_MS = 500;
 
