@@ -14,12 +14,10 @@ from fetlock.console.charts import Chart
 from fetlock.console.panels import figures_html, joints_html
 from fetlock.console.state import Curve, State
 from fetlock.console.watcher import PERIOD_S, Watcher
-from fetlock.console.words import board_of, look_of, reason_of
+from fetlock.console.words import LONG, board_of, look_of, reason_of
 from safety.stop_records import StopLevel
 
 STATIC = Path(__file__).resolve().parent / "static"
-# Letters of a reason that fill two lines at full size.
-_LONG = 150
 # What a stop asks, in the button's second line.
 _STOPS = {
     StopLevel.HOLD: "every robot brakes and holds",
@@ -151,7 +149,7 @@ class Page:
         self._mode.set_text(look.title)
         reason = reason_of(state)
         self._reason.set_text(reason)
-        self._reason.classes(replace="reason long" if len(reason) > _LONG else "reason")
+        self._reason.classes(replace="reason long" if len(reason) > LONG else "reason")
         self._notes.set_text(" ".join(state.note))
         self._joints.set_content(joints_html(state))
         self._figures.set_content(figures_html(state))

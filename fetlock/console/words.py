@@ -11,6 +11,8 @@ from safety.types import Mode
 
 # Ticks that are older are no present: a guard's tick is 2 to 20 ms, and a fast simulation waits for its learner at times.
 OLD_S = 1.0
+# Letters of a reason that fill two lines of the page at full size.
+LONG = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ def reason_of(state: State) -> str:
         return meaning
     # Of equally severe causes those first that wait for the reader.
     ordered = sorted(state.robot.causes, key=lambda cause: (-severest(cause), not needs_person(cause), cause))
-    return f"{meaning} Stopped: {'; '.join(sentences(cause) for cause in ordered)}."
+    stopped = f"Stopped: {'; '.join(sentences(cause) for cause in ordered)}."
+    # The title says what the mode is; why it is matters more.
+    return stopped if len(stopped) + len(meaning) > LONG else f"{stopped} {meaning}"
 
 
 def board_of(stop: StopState | None, age_s: float) -> str:
