@@ -29,7 +29,7 @@ from safety import MotionClient, MotionLink
 from safety.estop import BOARD_VARIABLE, StopBoard
 from safety.types import Cause
 
-# The promise of docs/console.md, ms.
+# The target of docs/console.md, ms.
 _LIMIT_MS = 200.0
 _COMMAND_S = 0.04
 # Of the pauses between presses.
