@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -38,7 +40,7 @@ class Door:
 
     def __init__(self, host: str, token: str, origins: frozenset[str], level: StopLevel, presence: Presence | None) -> None:
         try:
-            self._server = _Server((host, 0), _Request)
+            self._server = (_Server6 if ":" in host else _Server)((host, 0), _Request)
         except OSError as error:
             raise UsageError(f"--host {host}: nothing can listen there ({error.strerror}): give an address of this machine") from error
         hosts, own = addresses(host, self._server.server_address[1])
@@ -69,6 +71,15 @@ class _Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Listen, without the question to the network for this machine's name that http.server asks."""
         TCPServer.server_bind(self)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Pass over a page that was closed before its answer came."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Request(BaseHTTPRequestHandler):

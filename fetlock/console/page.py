@@ -58,7 +58,6 @@ class Page:
 
     def __init__(self, watcher: Watcher, config: PageConfig) -> None:
         self._watcher = watcher
-        self._config = config
         self._shown = -1
         _add_static(config)
         with ui.element("main").classes("console with-camera" if config.camera else "console"):

@@ -25,6 +25,8 @@ from safety.types import Cause
 PERIOD_S = 0.1
 # Between two looks for something that lives, and whether it does still: they read /proc.
 _FIND_S = 1.0
+# Why an order cannot be given.
+_NOTHING = "nothing runs"
 
 
 class Watcher:
@@ -46,7 +48,7 @@ class Watcher:
         self._run_tap: RunTap | None = None
         self._found_s = -_FIND_S
         self._limits: Limits | None = None
-        self.state = State(note=(choice.waiting,))
+        self.state = State(note=(choice.waiting,), no_hold=_NOTHING, no_arm=_NOTHING)
 
     @property
     def motion(self) -> str | None:
@@ -78,7 +80,7 @@ class Watcher:
             except (FetlockError, OSError) as error:
                 # What is gone in mid-look is looked for again.
                 self._detach()
-                self.state = State(self.state.number + 1, note=(str(error),))
+                self.state = State(self.state.number + 1, note=(str(error),), no_hold=_NOTHING, no_arm=_NOTHING)
 
     def _look(self, now_s: float) -> State:
         if now_s - self._found_s >= _FIND_S:
@@ -92,8 +94,8 @@ class Watcher:
             note=(self._choice.waiting,),
             board=stop,
             board_age_s=max(0.0, now_s - stop.stamp_s),
-            no_hold="nothing runs",
-            no_arm="nothing runs",
+            no_hold=_NOTHING,
+            no_arm=_NOTHING,
             clearable=stop.level is not None,
         )
         if subject is None:
@@ -101,7 +103,10 @@ class Watcher:
         robot, loop = self._robot(now_s)
         outcome, history = (Outcome.NONE, "") if self._motion is None else self._motion.routine
         causes = Cause.NONE if robot is None else robot.causes
-        reset_waits = outcome is Outcome.OPERATOR or Cause.RESET_FAILED in causes
+        # An outcome stays until the next routine begins; what a person ends is over before.
+        reset_waits = needs_person(causes) and (outcome is Outcome.OPERATOR or Cause.RESET_FAILED in causes)
+        # A run that waits for its robot records no tick in which a cause could be seen.
+        waits = self._run_tap is not None and self._run_tap.waits
         config = subject.config
         return State(
             nothing.number,
@@ -117,7 +122,7 @@ class Watcher:
             "" if self._motion is not None else "the run drives the robot itself: press STOP",
             self._no_arm(),
             reset_waits,
-            stop.level is not None or needs_person(causes),
+            stop.level is not None or needs_person(causes) or waits,
         )
 
     def _robot(self, now_s: float) -> tuple[RobotView | None, LoopView | None]:

@@ -119,6 +119,19 @@ def test_the_operators_answers_count_only_if_they_are_right(door: Door, board: S
     assert silent(board) != ()
 
 
+def test_the_door_of_the_other_loopback_opens_too(board: StopBoard) -> None:
+    try:
+        bind("::1", 0).close()
+    except UsageError:
+        pytest.skip("this machine has no IPv6")
+    origins = addresses("::1", 8321)[1]
+    assert origins == {"http://[::1]:8321", "http://localhost:8321"}
+    with Door("::1", TOKEN, origins, StopLevel.HOLD, None) as other:
+        assert post(other, "/stop", {"token": TOKEN}, Origin="http://[::1]:8321")[0] == 200
+        assert post(other, "/beat", {"token": TOKEN, "answer": 1}, Origin="http://[::1]:8321")[0] == 404
+    assert trips(board) == 1
+
+
 def test_a_console_that_ends_in_good_order_is_waited_for_by_nobody(board: StopBoard) -> None:
     with Presence(HEARTBEAT_S):
         assert silent(board) != ()
