@@ -43,6 +43,8 @@ def run(argv: list[str]) -> int:
     if not 0.1 <= options.duration <= 86_400.0:
         raise UsageError(f"--duration {options.duration}: give 0.1 to 86400 seconds")
     if options.excite:
+        if options.console is not None:
+            raise UsageError("--console is for the run of a policy: leave it out with --excite")
         return _excite(options, load_config(rest, prog=parser.prog, others=parser.flags))
     config = load_config(rest, prog=parser.prog, others=parser.flags, default=default_config_of(options.policy))
     # A policy that cannot be read, or is of another robot or task, starts none and leaves no folder.
