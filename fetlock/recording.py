@@ -16,7 +16,7 @@ from robot.clock import monotonic_s
 from training.link import Link, linked
 from training.roles.record import record
 from training.rollout_log import RunMetadata, StreamPosition
-from training.runs import RunFolder
+from training.runs import LOGS, RunFolder
 from training.supervisor import Role, Supervisor
 
 # Between two looks at the logger, s: a loop in real time has no time for more.
@@ -63,7 +63,7 @@ def recording(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> Ite
     """
     with linked(layout, [StreamPosition()]) as (shape, link):
         logger = Role("logger", partial(record, shape, folder.path / "rollouts", metadata_of(folder.config_sha, config)))
-        supervisor = Supervisor([logger], folder.path / "logs")
+        supervisor = Supervisor([logger], folder.path / LOGS)
         supervisor.start()
         try:
             yield Recorder(link, supervisor)

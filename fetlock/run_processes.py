@@ -18,6 +18,7 @@ from fetlock.machines import HardwareConfig
 from robot.dynamixel.port import holding_process
 from robot.errors import FetlockError, RobotError, UsageError
 from safety import MotionLink
+from training.runs import LOGS
 
 # Options of `python -m fetlock.motion` that are not the configuration's, and how many words follow each.
 _OF_MOTION = {"--name": 1, "--scheduler": 1, "--parent": 1, "--cut-on-exit": 0, "--debug": 0}
@@ -90,7 +91,7 @@ def run_targets(folder: Path) -> dict[str, Target]:
     for pid in _children(supervisor):
         with contextlib.suppress(OSError):
             log = Path(f"/proc/{pid}/fd/1").readlink()
-            if log.parent.name == "logs" and log.parent.parent == folder.resolve():
+            if log.parent.name == LOGS and log.parent.parent == folder.resolve():
                 targets[log.stem] = Target(pid, log.stem, *robot)
     return targets
 

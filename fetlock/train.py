@@ -33,7 +33,7 @@ from training.roles.collect import collect
 from training.roles.evaluate import Filmer, evaluate
 from training.roles.record import record
 from training.rollout_log import read_run, recover, stream_positions
-from training.runs import RunFolder, run_path
+from training.runs import LOGS, RunFolder, run_path
 from training.supervisor import Role, Supervisor
 
 # How often the supervisor looks at its children and the counters.
@@ -105,7 +105,7 @@ def _train_in_processes(folder: RunFolder, config: RunConfig, filmer: Filmer | N
     contract = contract_of(config)
     with _linked(folder, config, layout) as (shape, link):
         link.counters.set("started_s", _started_s(folder))
-        supervisor = Supervisor(_roles(folder, config, layout, contract, shape, filmer), folder.path / "logs")
+        supervisor = Supervisor(_roles(folder, config, layout, contract, shape, filmer), folder.path / LOGS)
         with _stop_on_signals(link), Progress() as progress:
             supervisor.start()
             gauge = Gauge(link, contract, config.train.collectors)

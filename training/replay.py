@@ -40,16 +40,19 @@ class Replay:
 
         What cannot be learned from is left out.
         """
-        steps = steps[learnable(steps)][-self.capacity :]
+        added = np.flatnonzero(learnable(steps))
+        # Every transition has its row by its number, so that a replay that is rebuilt at once is the one that grew.
+        first = self._next + max(0, len(added) - self.capacity)
+        steps = steps[added[-self.capacity :]]
         count = len(steps)
-        rows = (self._next + np.arange(count)) % self.capacity
+        rows = (first + np.arange(count)) % self.capacity
         ends = np.cumsum(self._widths)
         self._array[rows, : ends[0]] = steps["observation"]
         self._array[rows, ends[0] : ends[1]] = steps["action"]
         self._array[rows, ends[1]] = steps["reward"]
         self._array[rows, ends[2]] = steps["terminated"]
         self._array[rows, ends[3] :] = steps["next_observation"]
-        self._next = (self._next + count) % self.capacity
+        self._next = (first + count) % self.capacity
         self.size = min(self.size + count, self.capacity)
         return count
 

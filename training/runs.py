@@ -13,12 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from robot.clock import wall_datetime
+from robot.clock import monotonic_s, sleep_s, wall_datetime
 from robot.errors import FetlockError, UsageError
 
 _CONFIG = "config.yaml"
 # What a run began with: `training.prior`.
 PRIOR_FOLDER = "prior"
+# What the processes of a run print, in its folder.
+LOGS = "logs"
+# A process without a supervisor ends within a policy tick, a flush or a checkpoint, the logger 0.5 s later: as long as a supervisor waits.
+_ENDING_S, _LOOK_S = 20.0, 0.05
 # Below this much free space a run would not get far: a walking run of 20,000 steps writes 30 MB (measured).
 _FREE_BYTES = 200_000_000
 
@@ -100,6 +104,8 @@ class RunFolder:
 def lock_run(path: Path) -> IO[str]:
     """Keep every other process from writing into a run's folder, until what is returned is closed; a context manager.
 
+    The processes of a run whose supervisor was killed end by themselves, and write down what they have before: they are waited for.
+
     Raises:
         FetlockError: If another process has it, or the folder cannot be written.
     """
@@ -109,7 +115,30 @@ def lock_run(path: Path) -> IO[str]:
     except BlockingIOError:
         lock.close()
         raise FetlockError(f"{path} is in use by another process: wait for it, or stop it") from None
+    try:
+        for log in sorted((path / LOGS).glob("*.log")):
+            _await_end(log)
+    except FetlockError:
+        lock.close()
+        raise
     return lock
+
+
+def _await_end(log: Path) -> None:
+    """Wait until no process writes to its log any more; each holds a lock on it (`training.supervisor`)."""
+    deadline_s = monotonic_s() + _ENDING_S
+    with log.open() as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if monotonic_s() > deadline_s:
+                    raise FetlockError(
+                        f"the {log.stem} of a run that was killed has not ended within {_ENDING_S:.0f} s: see {log}, and end it"
+                    ) from None
+                sleep_s(_LOOK_S)
+            else:
+                return
 
 
 def _require_space(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from robot.clock import monotonic_s
 from robot.errors import FetlockError, RobotError
+from training.roles import orphaned
 
 # A child that dies more often than this in a minute will not be better the next time.
 _DEATHS_IN_A_MINUTE = 5
@@ -121,6 +123,11 @@ def _child_main(role: Role, log: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    # Held until this process and all that it starts have ended: who goes on with the run waits for that (`training.runs.lock_run`).
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    if orphaned()():
+        # The supervisor died while this process was starting: the run may be somebody else's already.
+        os._exit(0)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)

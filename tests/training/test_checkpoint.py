@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.fault_matrix.dying import die_at
+from benchmarks.fault_matrix.dying import killed_at
 from robot import CheckpointError
 from robot.clock import monotonic_s, sleep_s
 from training.checkpoint import CheckpointState, load_checkpoint, save_checkpoint
@@ -75,31 +76,6 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
         load_checkpoint(tmp_path, config_sha="sha")
 
 
-def _save_until(folder: str, crash_at: int) -> None:
-    die_at(crash_at)
-    for steps in (20, 30, 40):
-        save_checkpoint(Path(folder), tensors(steps), state(steps))
-
-
-def test_a_process_that_dies_at_any_step_of_saving_leaves_a_whole_checkpoint(tmp_path):
-    context = multiprocessing.get_context("fork")
-    survived = []
-    for crash_at in range(1, 60):
-        folder = tmp_path / str(crash_at)
-        save_checkpoint(folder, tensors(10), state(10))
-        process = context.Process(target=_save_until, args=(str(folder), crash_at))
-        process.start()
-        process.join()
-        loaded = load_checkpoint(folder)
-        assert loaded is not None
-        assert (loaded[0]["weights"] == float(loaded[1].steps)).all()
-        survived.append(loaded[1].steps)
-        if process.exitcode == 0:
-            break
-    assert survived == sorted(survived)
-    assert set(survived) == {10, 20, 30, 40}
-
-
 def _save_for_ever(folder: str) -> None:
     steps = 0
     while True:
@@ -124,24 +100,15 @@ def test_a_process_killed_at_random_leaves_a_whole_checkpoint(tmp_path):
         assert (loaded[0]["weights"] == float(loaded[1].steps)).all()
 
 
-def _save_again_and_die(folder: str, crash_at: int) -> None:
-    die_at(crash_at)
-    save_checkpoint(Path(folder), {"weights": torch.ones(9)}, state(5))
-
-
 def test_a_second_checkpoint_of_the_same_step_never_destroys_the_first(tmp_path):
-    found = []
-    for crash_at in range(1, 40):
-        folder = tmp_path / str(crash_at)
+    found, died = [], True
+    while died:
+        folder = tmp_path / str(len(found))
         save_checkpoint(folder, {"weights": torch.zeros(9)}, state(5))
-        process = multiprocessing.get_context("fork").Process(target=_save_again_and_die, args=(str(folder), crash_at))
-        process.start()
-        process.join()
+        died = killed_at(len(found) + 1, partial(save_checkpoint, folder, {"weights": torch.ones(9)}, state(5)))
         loaded = load_checkpoint(folder)
         assert loaded is not None
         found.append(float(loaded[0]["weights"][0]))
-        if process.exitcode == 0:
-            break
     assert found == sorted(found)
     assert set(found) == {0.0, 1.0}
     assert len(list(folder.glob("*.safetensors"))) == 1

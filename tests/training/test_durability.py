@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.fault_matrix.dying import die_at
 from robot import FetlockError, LogError
 from robot.clock import monotonic_s, sleep_s
 from robot.transport import Counters, Ring
@@ -25,7 +24,6 @@ from training.rollout_log import logger as logger_module
 from training.transport import WeightSlot
 
 spawn = multiprocessing.get_context("spawn")
-fork = multiprocessing.get_context("fork")
 METADATA = RunMetadata(config_sha="abc", robot="test", seed=7)
 FIELDS = ("stop", "log_error")
 STEPS, TICKS = 4096, 8192
@@ -184,37 +182,6 @@ def test_recovery_of_a_leftover_with_a_flipped_bit_gives_right_records_or_an_err
             steps = read_run(folder)
         assert steps is None or steps.tobytes() == whole[: len(steps)].tobytes()
         shutil.rmtree(folder)
-
-
-def _recover_and_die(folder: str, crash_at: int) -> None:
-    die_at(crash_at)
-    recover(Path(folder))
-
-
-def test_recovery_killed_at_any_call_can_be_repeated_and_the_run_is_readable_in_between(tmp_path):
-    source = write_log(tmp_path / "source")
-    content, whole = source.read_bytes()[:-300], read_log(source).steps
-    codes = []
-    for crash_at in range(1, 40):
-        folder = tmp_path / str(crash_at)
-        folder.mkdir()
-        (folder / "c0-e000000.mcap.part").write_bytes(content)
-        (folder / "c0-e000001.mcap.part").write_bytes(b"")
-        process = fork.Process(target=_recover_and_die, args=(str(folder), crash_at))
-        process.start()
-        process.join()
-        between = read_run(folder)
-        recover(folder)
-        after = read_run(folder)
-        assert len(after) >= 36
-        assert after.tobytes() == between.tobytes() == whole[: len(after)].tobytes()
-        assert not list(folder.glob("*.part"))
-        codes.append(process.exitcode)
-        if process.exitcode == 0:
-            break
-    assert codes[:-1] == [9] * (len(codes) - 1)
-    assert codes[-1] == 0
-    assert len(codes) > 5
 
 
 def test_a_copied_file_with_a_name_of_its_own_is_named(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ from training.env import RobotEnv
 from training.feed import Rehearsal, WeightFeed
 from training.judging import Judge, Terms
 from training.link import Link, LinkShape
+from training.roles import orphaned
 
 # How long a throttled collector sleeps before it looks again: a tenth of a simulated step's time at the learner's pace.
 _THROTTLE_S = 0.001
@@ -41,13 +41,13 @@ def collect(
 
     In real time the process asks for SCHED_FIFO and keeps the garbage collector out of episodes: a full collection takes up to 0.4 s.
     """
-    parent = os.getppid()
+    alone = orphaned()
     link = Link.attach(shape)
     counters = link.counters
     env = make_env()
 
     def goes_on() -> bool:
-        return not counters.get("stop") and os.getppid() == parent
+        return not counters.get("stop") and not alone()
 
     def waits() -> bool:
         counters.set(f"waiting_{index}", 1)

@@ -17,6 +17,7 @@ from training.env import RobotEnv
 from training.evaluation import Evaluation, run_episode
 from training.judging import Judge, Terms
 from training.link import Link, LinkShape
+from training.roles import orphaned
 from training.transport import Weights
 
 _POLL_S = 0.02
@@ -100,7 +101,7 @@ def evaluate(
     shape: LinkShape, make_env: Callable[[], RobotEnv[Any]], layout: PolicyLayout, terms: Terms, filmer: Filmer | None = None
 ) -> None:
     """Judge each candidate that the learner offers, newest first, until the run stops or its parent dies; film it then."""
-    parent = os.getppid()
+    alone = orphaned()
     os.nice(_NICE)
     link = Link.attach(shape)
     counters = link.counters
@@ -111,7 +112,7 @@ def evaluate(
     version = judge.version
 
     def goes_on() -> bool:
-        return not counters.get("stop") and os.getppid() == parent
+        return not counters.get("stop") and not alone()
 
     try:
         while goes_on():

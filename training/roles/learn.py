@@ -15,6 +15,7 @@ from training.contract import Contract
 from training.learner import Learner
 from training.link import Link, LinkShape
 from training.prior import load_prior
+from training.roles import orphaned
 from training.session import Session
 
 # How long a learner that owes nothing sleeps before it looks for steps again.
@@ -37,7 +38,7 @@ def learn(
     seed: int,
 ) -> None:
     """Learn until the run stops or its parent dies; begins where the newest checkpoint and the log stand."""
-    parent = os.getppid()
+    alone = orphaned()
     if contract.realtime:
         os.nice(_NICE_REALTIME)
     link = Link.attach(shape)
@@ -59,7 +60,7 @@ def learn(
     session.restore()
     counters.set("learner_ready", 1)
     try:
-        while not counters.get("stop") and os.getppid() == parent:
+        while not counters.get("stop") and not alone():
             session.pull()
             if not session.work():
                 sleep_s(_IDLE_S)

@@ -112,7 +112,8 @@ def set_aside(folder: Path, after: dict[int, int]) -> list[Path]:
     number = 0
     while (folder / f"discarded-{number}").exists():
         number += 1
-    return [_move_aside(path, folder / f"discarded-{number}") for path in late]
+    # The newest first: killed in between, what is left is a run without a gap, and this can be called again.
+    return [_move_aside(path, folder / f"discarded-{number}") for path in reversed(late)][::-1]
 
 
 def _run_metadata(entries: dict[str, str]) -> RunMetadata:

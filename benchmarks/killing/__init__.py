@@ -1,0 +1,1 @@
+"""What the kill sweep kills, and what it looks at afterwards."""
