@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> Report:
     options = parser.parse_args(list(argv))
     if not 0 <= options.whole <= options.kills or options.kills < 1 or not options.minutes > 0.0:
         raise UsageError(
-            f"--kills {options.kills} --whole {options.whole} --minutes {options.minutes:g}: kill at least once, the whole run no more often "
+            """Kill single processes and whole runs at the same time, from a process each; return what came of it, and what was wrong."""
             "than in all, in more than no time"
         )
     details, violations = _sweeps(options)
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> Report:
 
 
 def _sweeps(options: argparse.Namespace) -> tuple[dict[str, JsonValue], int]:
-    """Kill single processes and whole runs at the same time, each sweep in a process of its own; return both, and what went wrong."""
+    """Kill single processes and whole runs at the same time, from a process each; return what came of both, and how much went wrong."""
     until_s = monotonic_s() + 60.0 * options.minutes
     sweeps = {"single processes": (sweep_roles, options.kills - options.whole), "fetlock train": (sweep_whole, options.whole)}
     told: dict[str, JsonValue] = {}

@@ -175,7 +175,7 @@ def summary(measured: Measurement, period_s: float) -> dict[str, JsonValue]:
     }
 
 
-def _in_new_process(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+def in_new_process(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
     """Run `function` in a process of its own: scheduler and timer slack stay there."""
     with ProcessPoolExecutor(1, mp_context=_SPAWN) as pool:
         return pool.submit(function, *args, **kwargs).result()
@@ -233,14 +233,14 @@ def main(argv: Sequence[str]) -> Report:
     if not options.rates_hz or min(options.rates_hz) <= 0.0 or options.seconds * min(options.rates_hz) < 1.0 or options.load < 0:
         raise UsageError(f"rates must be positive, the load 0 or more and every measurement at least one tick long: got {options}")
     load_before = os.getloadavg()[0]
-    schedulers = ["fifo", "default"] if _in_new_process(request_realtime) else ["default"]
+    schedulers = ["fifo", "default"] if in_new_process(request_realtime) else ["default"]
     details: dict[str, JsonValue] = {"seconds": options.seconds, "load_processes": options.load, "other_load_1min": round(load_before, 2)}
     measured: dict[tuple[str, float], Measurement] = {}
     with saturating_load(options.load):
         for rate_hz in options.rates_hz:
             for scheduler in schedulers:
                 ticks = int(options.seconds * rate_hz)
-                result = _in_new_process(measure, 1.0 / rate_hz, ticks, scheduler == "fifo")
+                result = in_new_process(measure, 1.0 / rate_hz, ticks, scheduler == "fifo")
                 measured[scheduler, rate_hz] = result
                 details[f"{scheduler}_{rate_hz:g}_hz"] = summary(result, 1.0 / rate_hz)
                 print(_line(scheduler, rate_hz, result))

@@ -21,7 +21,7 @@ from safety.motion import BusTick
 from safety.motion_link import About, MotionLink
 from safety.motion_records import STATUS, Request, command_dtype, tick_dtype
 from safety.served_routine import ServedRoutine
-from safety.tick_records import Has, Record, fill_tick
+from safety.tick_records import Has, Record, columns_of, fill_tick
 from safety.types import STOPPED, AppliedCommand, Cause, Mode, Note, Reason
 
 # How often a robot that is not driven has its garbage collected: of a frozen heap it takes microseconds.
@@ -49,6 +49,7 @@ class MotionServer:
         joints = len(machine.robot.joint_names)
         self._none = np.zeros(1, command_dtype(joints))
         self._record = np.zeros(1, tick_dtype(joints))
+        self._columns = columns_of(self._record)
         self._status = np.zeros(1, STATUS)
         self._routine = ServedRoutine(machine)
         # The command in effect; None: the robot is left where it is.
@@ -238,17 +239,18 @@ class MotionServer:
             self._publish_status()
 
     def _publish(self, tick: BusTick) -> None:
-        row, machine, ring = self._record[0], self._machine, self._link.ticks
-        fill_tick(self._record, tick)
+        columns, machine, ring = self._columns, self._machine, self._link.ticks
+        fill_tick(columns, tick)
         if machine.robot.armed:
-            row["has"] |= Has.ARMED
-        row["sequence"] = ring.head
-        row["epoch"], row["command"] = self._epoch, self._sequence
-        row["errors"] = self._status["errors"][0]
-        row["clock_s"] = machine.clock.now_s()
+            columns["has"] |= int(Has.ARMED)
+        columns["sequence"][...] = ring.head
+        columns["epoch"][...] = self._epoch
+        columns["command"][...] = self._sequence
+        columns["errors"][...] = self._status["errors"][0]
+        columns["clock_s"][...] = machine.clock.now_s()
         # What has stopped the robot behind the tick is told with it.
-        row["causes"] = machine.robot.causes
-        row["published_s"] = self._now_s()
+        columns["causes"][...] = int(machine.robot.causes)
+        columns["published_s"][...] = self._now_s()
         # No reader holds the ring up: the oldest tick makes room.
         ring.acknowledge(ring.head)
         ring.append(self._record)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +18,7 @@ from safety.motion import BusTick
 from safety.types import AppliedCommand, Cause, Mode, Note, Reason
 
 Record = NDArray[np.void]
+Columns = dict[str, NDArray[Any]]
 Fields = list[tuple[str, str] | tuple[str, str, tuple[int]]]
 
 
@@ -34,18 +36,21 @@ class Has(IntFlag):
     ARMED = 256
 
 
-# Fields of each optional part, and what they hold where there is none.
-_FIELDS: dict[Has, tuple[str, ...]] = {
-    Has.TORQUE: ("torque_nm",),
-    Has.CURRENT: ("current_a",),
-    Has.TEMPERATURE: ("temperature_c",),
-    Has.HARDWARE_ERROR: ("hardware_error",),
-    Has.VOLTAGE: ("voltage_v",),
-    Has.IMU: ("rotation_base_to_world", "angular_velocity_base_rad_s", "imu_age_s"),
-    Has.BASE: ("base_position_world_m", "base_velocity_world_m_s", "base_age_s"),
-    Has.OBJECT: ("object_angle_rad", "object_velocity_rad_s", "object_age_s"),
-}
-_NOTHING: dict[Has, float] = {part: 0 if part is Has.HARDWARE_ERROR else math.nan for part in _FIELDS}
+# Each optional part: its bit, a plain number because a flag takes a microsecond to be combined, its fields, and what they hold where there
+# is none.
+_PARTS: tuple[tuple[int, tuple[str, ...], tuple[float, ...]], ...] = tuple(
+    (int(part), names, (nothing,) * len(names))
+    for part, names, nothing in (
+        (Has.TORQUE, ("torque_nm",), math.nan),
+        (Has.CURRENT, ("current_a",), math.nan),
+        (Has.TEMPERATURE, ("temperature_c",), math.nan),
+        (Has.HARDWARE_ERROR, ("hardware_error",), 0),
+        (Has.VOLTAGE, ("voltage_v",), math.nan),
+        (Has.IMU, ("rotation_base_to_world", "angular_velocity_base_rad_s", "imu_age_s"), math.nan),
+        (Has.BASE, ("base_position_world_m", "base_velocity_world_m_s", "base_age_s"), math.nan),
+        (Has.OBJECT, ("object_angle_rad", "object_velocity_rad_s", "object_age_s"), math.nan),
+    )
+)
 
 
 def tick_fields(joints: int) -> tuple[Fields, Fields, Fields]:
@@ -76,50 +81,60 @@ def tick_fields(joints: int) -> tuple[Fields, Fields, Fields]:
     return eights, fours, [("mode", "u1")]
 
 
-def fill_tick(record: Record, tick: BusTick) -> None:
-    """Write a bus tick into the fields of `tick_fields` of a record, shape (1,)."""
-    row = record[0]
-    row["has"] = fill_state(record, tick.state)
-    row["period_s"] = tick.period_s
-    row["target_rad"] = tick.target.position_rad
-    fill_applied(row, tick.applied if isinstance(tick.applied, AppliedCommand) else AppliedCommand(tick.applied.position_rad, Reason.NONE))
+def columns_of(record: Record) -> Columns:
+    """Return a view of each field of a record, shape (1,): filling one costs a quarter of what the field of a row costs (0.1 us to 0.5)."""
+    return {name: record[name][0] if record.dtype[name].shape else record[name] for name in record.dtype.names or ()}
 
 
-def fill_applied(row: np.void, applied: AppliedCommand) -> None:
+def fill_tick(columns: Columns, tick: BusTick) -> None:
+    """Write a bus tick into the fields of `tick_fields` of a record, given by its columns."""
+    columns["has"][...] = fill_state(columns, tick.state)
+    columns["period_s"][...] = tick.period_s
+    columns["target_rad"][...] = tick.target.position_rad
+    applied = tick.applied
+    fill_applied(columns, applied if isinstance(applied, AppliedCommand) else AppliedCommand(applied.position_rad, Reason.NONE))
+
+
+def fill_applied(columns: Columns, applied: AppliedCommand) -> None:
     """Write what was sent, and what the guard says of it."""
-    row["emission_rad"] = applied.position_rad
-    row["filter_mask"], row["causes"], row["notes"], row["mode"] = applied.reasons, applied.causes, applied.notes, applied.mode
-    row["heating_a2"] = np.nan if applied.heating_a2 is None else applied.heating_a2
+    columns["emission_rad"][...] = applied.position_rad
+    columns["filter_mask"][...] = int(applied.reasons)
+    columns["causes"][...] = int(applied.causes)
+    columns["notes"][...] = int(applied.notes)
+    columns["mode"][...] = int(applied.mode)
+    columns["heating_a2"][...] = np.nan if applied.heating_a2 is None else applied.heating_a2
 
 
-def fill_state(record: Record, state: RobotState) -> Has:
-    """Write a state into a tick record, shape (1,), and return which parts it has.
+def fill_state(columns: Columns, state: RobotState) -> int:
+    """Write a state into a tick record, and return which parts it has, a sum of `Has`.
 
     The camera's frame stays out: images reach a learner from the camera's own process.
     """
     joints = state.joints
-    row = record[0]
-    row["stamp_s"] = joints.stamp_s
-    row["position_rad"], row["velocity_rad_s"], row["age_s"] = joints.position_rad, joints.velocity_rad_s, joints.age_s
-    has = Has(0)
-    for part, values in _parts_of(state):
-        for name, value in zip(_FIELDS[part], values or (_NOTHING[part],) * len(_FIELDS[part]), strict=True):
-            row[name] = value
-        has |= part if values else Has(0)
+    columns["stamp_s"][...] = joints.stamp_s
+    columns["position_rad"][...] = joints.position_rad
+    columns["velocity_rad_s"][...] = joints.velocity_rad_s
+    columns["age_s"][...] = joints.age_s
+    has = 0
+    for (part, names, nothing), values in zip(_PARTS, _parts_of(state), strict=True):
+        for name, value in zip(names, values or nothing, strict=True):
+            columns[name][...] = value
+        if values:
+            has += part
     return has
 
 
-def _parts_of(state: RobotState) -> Iterator[tuple[Has, tuple[ArrayLike, ...]]]:
-    """Yield the optional parts of a state with the values of their fields; none where it has no such part."""
+def _parts_of(state: RobotState) -> Iterator[tuple[ArrayLike, ...]]:
+    """Yield the values of the fields of each part in `_PARTS`; none where a state has no such part."""
     joints, imu, base, turned = state.joints, state.imu, state.tracked_base, state.tracked_object
-    yield Has.TORQUE, () if joints.torque_nm is None else (joints.torque_nm,)
-    yield Has.CURRENT, () if joints.current_a is None else (joints.current_a,)
-    yield Has.TEMPERATURE, () if joints.temperature_c is None else (joints.temperature_c,)
-    yield Has.HARDWARE_ERROR, () if joints.hardware_error is None else (joints.hardware_error,)
-    yield Has.VOLTAGE, () if state.voltage_v is None else (state.voltage_v,)
-    yield Has.IMU, () if imu is None else (imu.rotation_base_to_world.ravel(), imu.angular_velocity_base_rad_s, imu.age_s)
-    yield Has.BASE, () if base is None else (base.position_world_m, base.velocity_world_m_s, base.age_s)
-    yield Has.OBJECT, () if turned is None else (turned.angle_rad, turned.velocity_rad_s, turned.age_s)
+    yield () if joints.torque_nm is None else (joints.torque_nm,)
+    yield () if joints.current_a is None else (joints.current_a,)
+    yield () if joints.temperature_c is None else (joints.temperature_c,)
+    yield () if joints.hardware_error is None else (joints.hardware_error,)
+    yield () if state.voltage_v is None else (state.voltage_v,)
+    yield () if imu is None else (imu.rotation_base_to_world.ravel(), imu.angular_velocity_base_rad_s, imu.age_s)
+    yield () if base is None else (base.position_world_m, base.velocity_world_m_s, base.age_s)
+    yield () if turned is None else (turned.angle_rad, turned.velocity_rad_s, turned.age_s)
 
 
 def state_of(row: np.void) -> RobotState:

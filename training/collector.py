@@ -16,7 +16,7 @@ from robot.errors import RobotError
 from safety import Cause
 from safety.faults import cause_of
 from safety.motion import BusTick
-from safety.tick_records import fill_tick
+from safety.tick_records import columns_of, fill_tick
 from safety.types import Mode
 from training.caution import ActionBox
 from training.env import RobotEnv, StepResult
@@ -103,6 +103,7 @@ class Collector:
         actions = len(env.task.action_names)
         self._record = np.zeros(1, step_dtype(len(env.task.observation_names), actions))
         self._bus_record = np.zeros(1, bus_dtype(len(env.motion.robot.joint_names)))
+        self._step_columns, self._bus_columns = columns_of(self._record), columns_of(self._bus_record)
         self._noise_size = actions
         self._version: int | None = None
         self._goes_on = goes_on
@@ -182,34 +183,34 @@ class Collector:
     def _append(self, observation: Vector, action: Vector, result: StepResult, version: int) -> None:
         first = self._bus.head
         self._append_bus(result.ticks)
-        record = self._record[0]
-        record["sequence"] = self._steps.head
-        record["episode"] = self.episode
-        record["step"] = self._step
-        record["collector"] = self._index
-        record["policy_version"] = version
-        record["bus_first"] = first
-        record["bus_last"] = first + len(result.ticks) - 1
-        record["stamp_s"] = self.stamp_s = result.ticks[0].state.joints.stamp_s
-        record["lateness_s"] = lateness_s = self._env.timing.take_worst_lateness_s()
+        columns = self._step_columns
+        columns["sequence"][...] = self._steps.head
+        columns["episode"][...] = self.episode
+        columns["step"][...] = self._step
+        columns["collector"][...] = self._index
+        columns["policy_version"][...] = version
+        columns["bus_first"][...] = first
+        columns["bus_last"][...] = first + len(result.ticks) - 1
+        columns["stamp_s"][...] = self.stamp_s = result.ticks[0].state.joints.stamp_s
+        columns["lateness_s"][...] = lateness_s = self._env.timing.take_worst_lateness_s()
         self.lateness_s = max(self.lateness_s, lateness_s)
-        record["observation"] = observation
-        record["action"] = action
-        record["applied_action"] = result.applied_action
-        record["next_observation"] = result.observation
-        record["reward"] = result.reward
-        record["measure"] = result.measure
-        record["terminated"] = result.terminated
-        record["truncated"] = result.truncated
-        record["filter_mask"] = int(result.reasons)
-        record["mode"] = int(result.mode)
+        columns["observation"][...] = observation
+        columns["action"][...] = action
+        columns["applied_action"][...] = result.applied_action
+        columns["next_observation"][...] = result.observation
+        columns["reward"][...] = result.reward
+        columns["measure"][...] = result.measure
+        columns["terminated"][...] = result.terminated
+        columns["truncated"][...] = result.truncated
+        columns["filter_mask"][...] = int(result.reasons)
+        columns["mode"][...] = int(result.mode)
         self.lost += not self._steps.append(self._record)
 
     def _append_bus(self, ticks: Sequence[BusTick]) -> None:
         for tick in ticks:
-            fill_tick(self._bus_record, tick)
-            record = self._bus_record[0]
-            record["sequence"] = self._bus.head
-            record["episode"] = self.episode
-            record["collector"] = self._index
+            columns = self._bus_columns
+            fill_tick(columns, tick)
+            columns["sequence"][...] = self._bus.head
+            columns["episode"][...] = self.episode
+            columns["collector"][...] = self._index
             self.lost += not self._bus.append(self._bus_record)

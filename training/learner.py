@@ -102,7 +102,7 @@ class Learner:
         Raises:
             UsageError: If compiling is required and fails.
         """
-        before = {name: value.clone() for name, value in self.sac.state.tensors().items()}
+        before = {name: value.clone() for name, value in self.sac.tensors().items()}
         generator, dropout = self.sac.generator.get_state(), torch.get_rng_state()
         scratch = Replay(*self._sizes, self._config.batch_size)
         scratch.fill_with_noise(self.sac.generator)
@@ -119,19 +119,17 @@ class Learner:
             )
             self.sac.use_eager()
             compiled = False
-        self.sac.state.load(before)
+        self.sac.restore(before, updates=0)
         self.sac.generator.set_state(generator)
         torch.set_rng_state(dropout)
-        self.sac.updates = 0
         return compiled
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what a checkpoint holds: networks, optimiser and the states of both random generators."""
-        return {**self.sac.state.tensors(), "random.sampler": self.sac.generator.get_state(), "random.global": torch.get_rng_state()}
+        return {**self.sac.tensors(), "random.sampler": self.sac.generator.get_state(), "random.global": torch.get_rng_state()}
 
     def restore(self, tensors: Mapping[str, Tensor], updates: int) -> None:
         """Take back what `tensors` gave."""
-        self.sac.state.load(tensors)
+        self.sac.restore(tensors, updates)
         self.sac.generator.set_state(tensors["random.sampler"])
         torch.set_rng_state(tensors["random.global"])
-        self.sac.updates = updates

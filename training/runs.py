@@ -21,8 +21,8 @@ _CONFIG = "config.yaml"
 PRIOR_FOLDER = "prior"
 # What the processes of a run print, in its folder.
 LOGS = "logs"
-# A process without a supervisor ends within a policy tick, a flush or a checkpoint, the logger 0.5 s later: as long as a supervisor waits.
-_ENDING_S, _LOOK_S = 20.0, 0.05
+# A process without a supervisor ends within a second or two once it looks; loading torch on a crowded machine takes a minute before that.
+_ENDING_S, _LOOK_S = 90.0, 0.05
 # Below this much free space a run would not get far: a walking run of 20,000 steps writes 30 MB (measured).
 _FREE_BYTES = 200_000_000
 

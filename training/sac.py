@@ -206,6 +206,17 @@ class Sac:
                 self._actor_metrics = self._actor_update(self.state, batch.observation, noise, self.config)
         return Metrics(*critic, *self._actor_metrics)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the state, and the actor's newest figures, which updates of the critics alone report again: what a checkpoint holds."""
+        return {**self.state.tensors(), **{f"actor_metrics.{name}": value for name, value in self._actor_metrics._asdict().items()}}
+
+    def restore(self, tensors: Mapping[str, Tensor], updates: int) -> None:
+        """Take back what `tensors` gave after so many updates; checkpoints of earlier versions lack the figures."""
+        self.state.load(tensors)
+        named = self._actor_metrics._asdict()
+        self._actor_metrics = ActorMetrics(*(tensors.get(f"actor_metrics.{name}", value) for name, value in named.items()))
+        self.updates = updates
+
     def actor_vector(self) -> Tensor:
         """Return the actor's parameters as one new vector, in the order of `SacState.actor`."""
         return torch.cat([value.reshape(-1) for value in self.state.actor.values()])

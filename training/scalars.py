@@ -42,6 +42,10 @@ class Scalars:
             self._scalar("rollout/success_rate", float(np.mean([not e.failed for e in self._episodes])), summary.end_steps)
             self._scalar("rollout/ep_measure", summary.measure, summary.end_steps)
 
+    def remember(self, summaries: list[EpisodeSummary]) -> None:
+        """Take episodes that an earlier process has written into the running means."""
+        self._episodes.extend(summaries)
+
     def learning(self, metrics: Metrics, steps: int, updates: int, rates: dict[str, float]) -> None:
         """Write the newest losses, and `rates` under their own tags."""
         self._scalar("train/critic_loss", float(metrics.critic_loss), steps)

@@ -74,13 +74,14 @@ class Session:
             self._checkpoint_at = state.steps
         steps = read_run(self._folder / "rollouts")
         if len(steps):
-            self.learner.add(steps)
+            self._scalars.remember(self.learner.add(steps))
+            self._recent = [steps[len(steps) - len(steps) % _SCALARS_EVERY :]]
             if int(steps["policy_version"].max()) > self._version:
                 self._version = int(steps["policy_version"].max()) + 1
             for collector in range(len(self._next)):
                 own = steps["sequence"][steps["collector"] == collector]
                 self._next[collector] = int(own.max()) + 1 if len(own) else 0
-        self._candidate_at = self._scalars_at = self._learned
+        self._candidate_at, self._scalars_at = self._learned, self.learner.steps
         self._rate_since = (monotonic_s(), self.learner.steps, self.learner.updates)
         if self.learner.ready:
             if not self._evaluations:
@@ -154,6 +155,8 @@ class Session:
     def checkpoint(self) -> None:
         """Commit weights, optimiser, random states and log position in one manifest."""
         self._checkpoint_at = self.learner.steps
+        # What is behind a checkpoint is made again; what is before it must not be missing from the curves.
+        self._scalars.flush()
         state = CheckpointState(
             steps=self.learner.steps,
             updates=self.learner.updates,
@@ -165,12 +168,13 @@ class Session:
 
     def write_scalars(self) -> None:
         """Write the learning figures if it is time, and evaluations that have come in."""
-        if self._metrics is not None and self.learner.steps - self._scalars_at >= _SCALARS_EVERY:
+        # At multiples, wherever a resumed run begins to count.
+        if self.learner.steps // _SCALARS_EVERY > self._scalars_at // _SCALARS_EVERY:
             self._scalars_at = self.learner.steps
-            self._scalars.learning(self._metrics, self.learner.steps, self.learner.updates, self._rates())
-            if self._recent:
-                self._scalars.loop(np.concatenate(self._recent), self.learner.steps)
-                self._recent.clear()
+            if self._metrics is not None:
+                self._scalars.learning(self._metrics, self.learner.steps, self.learner.updates, self._rates())
+            self._scalars.loop(np.concatenate(self._recent), self.learner.steps)
+            self._recent.clear()
             errors = [self._link.counters.get(f"bus_errors_{collector}") for collector in range(len(self._next))]
             self._scalars.robot([newest_ticks(ring) for ring in self._link.bus], errors, self.learner.steps)
         if int(self._link.counters.get("evaluations")) > self._evaluations:

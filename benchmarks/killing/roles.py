@@ -37,9 +37,9 @@ def sweep_roles(quota: Quota, rng: np.random.Generator, say: Callable[[str], Non
             seen, late = witness.tell()
             lateness.join(late)
             steps = tally.look(run.rollouts, Acknowledged.of(run.link), None)
-            first = int(seen["sequence"][0])
+            first = int(seen["sequence"][0]) if len(seen) else 0
             tally.changed += steps[first : first + len(seen)].tobytes() != seen.tobytes()
-        say(f"{tally.total} kills of single processes, {len(steps)} steps in this run, {tally.violations} violations, {late}")
+        say(f"{tally.total} kills of single processes, {len(steps)} steps in it, {late}: {tally.violations} wrong {dict(tally.wrong)}")
     return tally, lateness
 
 

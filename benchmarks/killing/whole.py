@@ -137,6 +137,8 @@ def sweep_whole(quota: Quota, rng: np.random.Generator, say: Callable[[str], Non
 
             while quota.left(tally.total) > 0 and tally.judged(lives):
                 say(f"{tally.total} kills of fetlock train, {0 if steps is None else len(steps)} steps, {tally.violations} violations")
+        if tally.wrong:
+            say(f"a new run, for of the old one: {dict(tally.wrong)}")
     return tally, lateness
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -17,10 +18,13 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fetlock.__main__ import main
+from robot import FetlockError
 from robot.clock import monotonic_s, sleep_s
+from training import runs
 from training.checkpoint import load_checkpoint
-from training.evaluation import read_evaluations
+from training.evaluation import Evaluation, read_evaluations
 from training.rollout_log import log_files, read_log, read_run
+from training.runs import lock_run
 
 ROOT = Path(__file__).resolve().parents[2]
 # A network small enough that eager updates keep up; everything else is the default task.
@@ -171,17 +175,39 @@ def test_everything_killed_and_resumed_loses_and_doubles_no_acknowledged_step(tm
     assert (summary["steps"], summary["updates"]) == (len(after), 2 * (len(after) - 100))
 
 
-def test_children_end_when_their_supervisor_is_killed(tmp_path):
+def test_children_end_when_their_supervisor_is_killed_and_who_resumes_waits_for_them(tmp_path):
     process = train(tmp_path, "run", "--train.total-steps", "100000")
-    wait_for(lambda: checkpoint_steps(tmp_path / "run") >= 200, process)
-    orphans = children(process)
+    run = tmp_path / "run"
+    wait_for(lambda: checkpoint_steps(run) >= 200, process)
+    # The first is the tracker of shared memory: it cleans up behind the others.
+    workers = children(process)[1:]
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    deadline_s = monotonic_s() + 30.0
+    with lock_run(run):
+        assert not any(_alive(pid) for pid in workers)
+        before = read_run(run / "rollouts")
+    assert not list((run / "rollouts").glob("*.part"))
+    # A supervisor that dies while its children start: none of them begins to work, and none lives on.
+    again = train(tmp_path, "run", "--resume", config=False)
+    wait_for(lambda: len(children(again)) == 5, again)
+    orphans = children(again)
+    os.kill(again.pid, signal.SIGKILL)
+    again.wait()
+    deadline_s = monotonic_s() + 60.0
     while any(_alive(pid) for pid in orphans) and monotonic_s() < deadline_s:
         sleep_s(0.05)
     assert not any(_alive(pid) for pid in orphans)
-    assert not list((tmp_path / "run" / "rollouts").glob("*.part"))
+    assert read_run(run / "rollouts").tobytes() == before.tobytes()
+
+
+def test_who_resumes_does_not_wait_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "_ENDING_S", 0.1)
+    (tmp_path / "logs").mkdir()
+    with (tmp_path / "logs" / "learner.log").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        with pytest.raises(FetlockError, match=r"the learner of a run that was killed has not ended .* end it"):
+            lock_run(tmp_path)
+    lock_run(tmp_path).close()
 
 
 def _alive(pid: int) -> bool:
@@ -206,21 +232,60 @@ def weights(run: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted((run / "policy_last").glob("*.safetensors")))
 
 
+def curves(run: Path) -> set[tuple[str, int, float]]:
+    """Every scalar that TensorBoard is given, its tag, step and value, but for those of the wall clock; what was written twice is one."""
+    events = EventAccumulator(str(run / "tensorboard"), {"scalars": 0}, purge_orphaned_data=False).Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("time/")]
+    return {(tag, event.step, event.value) for tag in tags for event in events.Scalars(tag)}
+
+
+def judged(run: Path) -> list[Evaluation]:
+    return [result.model_copy(update={"seconds": 0.0}) for result in read_evaluations(run / "evaluations.jsonl")]
+
+
+def bus(run: Path) -> bytes:
+    return b"".join(read_log(path).bus.tobytes() for path in log_files(run / "rollouts"))
+
+
 def test_deterministic_runs_are_identical_and_a_resumed_one_equals_an_uninterrupted_one(tmp_path):
-    arguments = ("--deterministic", "--train.total-steps", "700")
+    # Every source of randomness, an actor whose figures are older than an update, and episodes that end between rows of the curves.
+    hard = (
+        "--robot.randomise.enabled",
+        "--robot.noise.gyro-rad-s",
+        "0.1",
+        "--sac.network.critic-dropout",
+        "0.01",
+        "--sac.actor-every",
+        "3",
+    )
+    arguments = ("--deterministic", "--train.total-steps", "700", "--task.time-limit-steps", "90", *hard)
     finished(train(tmp_path, "first", *arguments))
     summary = json.loads((tmp_path / "first" / "summary.json").read_text())
     assert (summary["steps"], summary["updates"], summary["update_to_data_ratio"]) == (700, 2 * 600, 2.0)
     records = read_run(tmp_path / "first" / "rollouts")
     assert len(records) == 700
     # Two runs agree if one of them does that was killed on its way.
+    first, killed = tmp_path / "first", tmp_path / "killed"
     process = train(tmp_path, "killed", *arguments)
-    wait_for(lambda: checkpoint_steps(tmp_path / "killed") >= 300, process)
+    wait_for(lambda: checkpoint_steps(killed) >= 300, process)
+    sleep_s(float(np.random.default_rng().uniform(0.0, 1.0)))
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     finished(train(tmp_path, "killed", "--resume", "--deterministic", config=False))
-    assert read_run(tmp_path / "killed" / "rollouts").tobytes() == records.tobytes()
-    assert weights(tmp_path / "killed") == weights(tmp_path / "first")
+    assert read_run(killed / "rollouts").tobytes() == records.tobytes()
+    assert bus(killed) == bus(first)
+    assert weights(killed) == weights(first)
+    assert judged(killed) == judged(first)
+    assert len({step for tag, step, _ in curves(first) if tag == "train/actor_loss"}) == 2
+    assert curves(killed) == curves(first)
+    # Networks, targets, temperature, moments of the optimiser, both random states.
+    for run in (killed, first):
+        tensors, state = load_checkpoint(run / "checkpoints")
+        assert state.updates > 600
+        digest = {name: value.numpy().tobytes() for name, value in tensors.items()}
+        if run == killed:
+            kept, at = digest, state
+    assert (kept, at) == (digest, state)
 
 
 def complaint(process: subprocess.Popen[str], code: int) -> str:

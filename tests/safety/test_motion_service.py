@@ -17,7 +17,7 @@ from robot import BusError, ClosedError, Command, CommandError, RobotError, Robo
 from robot.clock import RealTimeClock, TickStatistics
 from safety import Cause, GuardConfig, GuardedRobot, Machine, Mode, MotionClock, MotionLink, MotionLoop, Reason, RemoteMotion, Silence
 from safety.motion_records import Request, command_dtype
-from safety.tick_records import fill_tick, state_of
+from safety.tick_records import columns_of, fill_tick, state_of
 from sim import MinitaurConfig, MinitaurSimulation, simulate_minitaur
 from tests.safety.served import PERIOD_S, ErringRobot, Served, Torque, serving, serving_instant
 from training.records import bus_dtype
@@ -298,8 +298,8 @@ def test_bus_ticks_over_the_process_are_gapless_and_those_of_a_loop_on_the_same_
         for tick in records[1:]:
             expected_next, (repeated,) = loop.advance(tick.target, expected)
             mine, theirs_record = np.zeros(1, dtype), np.zeros(1, dtype)
-            fill_tick(mine, tick)
-            fill_tick(theirs_record, repeated)
+            fill_tick(columns_of(mine), tick)
+            fill_tick(columns_of(theirs_record), repeated)
             assert mine.tobytes() == theirs_record.tobytes()
             expected = expected_next
         np.testing.assert_array_equal(state.joints.position_rad, expected.joints.position_rad)

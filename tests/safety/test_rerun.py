@@ -12,7 +12,7 @@ from safety import Cause, GuardConfig, GuardedRobot, Mode, Reason
 from safety.emission import Emitter
 from safety.motion import BusTick
 from safety.rerun import Difference, Rerun
-from safety.tick_records import bus_tick_of, fill_tick, tick_fields
+from safety.tick_records import bus_tick_of, columns_of, fill_tick, tick_fields
 from safety.types import AppliedCommand, Note
 from tests.fakes import InstantClock, InstantRobot
 from tests.safety.claw import FINGERS, HIGHEST, LOWEST, MARGIN_M, poses
@@ -78,7 +78,7 @@ class Session:
 
     def keep(self, tick: BusTick) -> None:
         record = np.zeros(1, DTYPE[3])
-        fill_tick(record, tick)
+        fill_tick(columns_of(record), tick)
         self.rows.append(record[0].copy())
 
 

@@ -10,7 +10,7 @@ from robot import Command, ImuState, JointState, RobotState, TrackedPose, frozen
 from robot.types import TrackedAngle
 from safety.motion import BusTick
 from safety.motion_records import tick_dtype
-from safety.tick_records import applied_of, bus_tick_of, fill_state, fill_tick, state_of
+from safety.tick_records import applied_of, bus_tick_of, columns_of, fill_state, fill_tick, state_of
 from safety.types import AppliedCommand, Cause, Mode, Note, Reason
 
 JOINTS = 3
@@ -57,8 +57,8 @@ def described(value: object) -> object:
 @given(states, states)
 def test_a_state_survives_its_record_whatever_the_record_held_before(earlier, state):
     record = np.zeros(1, tick_dtype(JOINTS))
-    fill_state(record, earlier)
-    record["has"] = fill_state(record, state)
+    fill_state(columns_of(record), earlier)
+    record["has"] = fill_state(columns_of(record), state)
     assert described(state_of(record[0])) == described(state)
 
 
@@ -73,7 +73,7 @@ causes = st.sets(st.sampled_from(sorted(Cause))).map(lambda bits: Cause(sum(bits
 def test_a_bus_tick_survives_its_record(state, target, emission, mask, mode, period_s, cause, notes, heating):
     record = np.zeros(1, tick_dtype(JOINTS))
     applied = AppliedCommand(emission, mask, mode, cause, notes, heating)
-    fill_tick(record, BusTick(period_s, state, Command(target), applied))
+    fill_tick(columns_of(record), BusTick(period_s, state, Command(target), applied))
     tick = bus_tick_of(record[0])
     assert described(tick) == described(BusTick(period_s, state, Command(target), applied))
     assert described(applied_of(record[0])) == described(applied)
@@ -84,14 +84,14 @@ def test_heat_that_is_known_of_some_motors_is_kept():
     record = np.zeros(1, tick_dtype(JOINTS))
     zeros = frozen_array(np.zeros(JOINTS))
     state = RobotState(JointState(0.0, zeros, zeros, zeros))
-    fill_tick(record, BusTick(0.01, state, Command(zeros), AppliedCommand(zeros, Reason.NONE, heating_a2=heating)))
+    fill_tick(columns_of(record), BusTick(0.01, state, Command(zeros), AppliedCommand(zeros, Reason.NONE, heating_a2=heating)))
     np.testing.assert_array_equal(applied_of(record[0]).heating_a2, heating)
 
 
 def test_what_a_robot_lacks_is_no_number_and_no_error():
     record = np.ones(1, tick_dtype(JOINTS))
     zeros = frozen_array(np.zeros(JOINTS))
-    fill_tick(record, BusTick(0.01, RobotState(JointState(0.0, zeros, zeros, zeros)), Command(zeros), Command(zeros)))
+    fill_tick(columns_of(record), BusTick(0.01, RobotState(JointState(0.0, zeros, zeros, zeros)), Command(zeros), Command(zeros)))
     for name in (
         "torque_nm",
         "current_a",

@@ -274,6 +274,11 @@ def test_the_replay_holds_the_newest_transitions_whole(chunks, capacity):
         assert replay.extend(everything[start : start + count]) == min(count, capacity)
         start += count
     assert replay.size == min(total, capacity)
+    at_once = Replay(5, 2, capacity)
+    at_once.extend(everything)
+    # As a learner rebuilds it from the log: a number drawn means the same transition.
+    drawn, again = (one.sample(8, 1, torch.Generator().manual_seed(0))[0] for one in (replay, at_once))
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(drawn, again, strict=True))
     newest = everything[-replay.size :]
     batch = replay.sample(64, 1, torch.Generator().manual_seed(0))[0]
     for i in range(64):

@@ -17,7 +17,7 @@ from training.rollout_log.writer import EpisodeWriter, RunMetadata
 
 # Flush at least this often: an acknowledgement is at most this late, in records and in seconds.
 _FLUSH_RECORDS = 64
-_FLUSH_S = 0.05
+FLUSH_S = 0.05
 # Steps moved at a time.
 _LIMIT = 512
 # How long to wait after the disk refused a write.
@@ -85,7 +85,7 @@ class Logger:
             if moved and not self._pending:
                 self._oldest_s = monotonic_s()
             self._pending += moved
-            if self._pending and (flush or retrying or self._pending >= _FLUSH_RECORDS or monotonic_s() - self._oldest_s >= _FLUSH_S):
+            if self._pending and (flush or retrying or self._pending >= _FLUSH_RECORDS or monotonic_s() - self._oldest_s >= FLUSH_S):
                 self._flush()
         except LogError as error:
             self._refuse(error)
