@@ -25,6 +25,7 @@ from benchmarks.loop import in_new_process, percentiles_ms, saturating_load
 from benchmarks.report import Report
 from fetlock.build import make_env, policy_layout
 from fetlock.config import DEFAULT_CONFIG, RunConfig, config_yaml, load_config
+from fetlock.machines import HardwareConfig
 from fetlock.recording import metadata_of, recording
 from policy.acting import NumpyActor
 from robot.clock import monotonic_s, request_realtime, set_timer_slack
@@ -163,7 +164,7 @@ def hour(config: RunConfig, stretch: Stretch, hours: float) -> dict[str, JsonVal
                 own = np.flatnonzero(steps["episode"] == old)[: wanted - written]
                 if not len(own):
                     break
-                more, more_bus = steps[own], bus[int(steps["bus_first"][own[0]]) : int(steps["bus_last"][own[-1]]) + 1]
+                more, more_bus = steps[own], bus[int(steps["bus_first"][own[0]]) : int(steps["bus_last"][own[-1]]) + 1].copy()
                 _renumber(more, more_bus, written, ticks, episode)
                 _write(folder, config, more, more_bus, episode, batch)
                 written, ticks, episode = written + len(more), ticks + len(more_bus), episode + 1
@@ -232,6 +233,8 @@ def main(argv: Sequence[str]) -> Report:
             f"give at least 1 s, up to 24 hours, and a load of 0 or more: got {options.seconds}, {options.hours}, {options.load}"
         )
     config = load_config(["--config", str(options.config)])
+    if isinstance(config.robot, HardwareConfig):
+        raise UsageError(f"{options.config} is a robot of metal: random actions move no motor; give the configuration of a simulated one")
     details: dict[str, JsonValue] = {"config": options.config.name, "load_processes": options.load, "control_hz": config.control_hz}
     with saturating_load(options.load):
         logged = in_new_process(real_time, config, options.seconds, logged=True)
