@@ -26,31 +26,36 @@ _AGAIN = 1.0 / 3.0
 def sweep_roles(quota: Quota, rng: np.random.Generator, say: Callable[[str], None]) -> tuple[Tally, Lateness]:
     """Kill so many times, in one run of fast simulation after the other; return what came of it."""
     tally, lateness = Tally(), Lateness()
-    while quota.left(tally.total) > 0:
-        with (
-            TemporaryDirectory(prefix="fetlock-kills-") as folder,
-            training_run(Path(folder), realtime=False) as run,
-            Witness(run.shape) as witness,
-        ):
-            _one_run(run, witness, Quota(min(quota.kills, tally.total + _KILLS_A_RUN), quota.until_s), rng, tally)
-            run.stop()
-            seen, late = witness.tell()
-            lateness.join(late)
-            steps = tally.look(run.rollouts, Acknowledged.of(run.link), None)
-            first = int(seen["sequence"][0]) if len(seen) else 0
-            tally.changed += steps[first : first + len(seen)].tobytes() != seen.tobytes()
-        say(f"{tally.total} kills of single processes, {len(steps)} steps in it, {late}: {tally.violations} wrong {dict(tally.wrong)}")
+    while quota.left(tally) > 0:
+        tally.judged(partial(_one_run, quota, rng, tally, lateness))
+        say(f"{tally.total} kills of single processes, {lateness}: {tally.violations} violations {dict(tally.wrong)}")
     return tally, lateness
 
 
-def _one_run(run: Run, witness: Witness, quota: Quota, rng: np.random.Generator, tally: Tally) -> None:
+def _one_run(quota: Quota, rng: np.random.Generator, tally: Tally, lateness: Lateness) -> None:
+    some = Quota(min(quota.kills, tally.total + _KILLS_A_RUN), quota.until_s)
+    with (
+        TemporaryDirectory(prefix="fetlock-kills-") as folder,
+        training_run(Path(folder), realtime=False) as run,
+        Witness(run.shape) as witness,
+    ):
+        _kill(run, witness, some, rng, tally)
+        run.stop()
+        seen, late = witness.tell()
+        lateness.join(late)
+        steps = tally.look(run.rollouts, Acknowledged.of(run.link), None)
+        first = int(seen["sequence"][0]) if len(seen) else 0
+        tally.changed += steps[first : first + len(seen)].tobytes() != seen.tobytes()
+
+
+def _kill(run: Run, witness: Witness, quota: Quota, rng: np.random.Generator, tally: Tally) -> None:
     steps = None
-    while quota.left(tally.total) > 0 and run.acknowledged < _STEPS_A_RUN:
+    while quota.left(tally) > 0 and run.acknowledged < _STEPS_A_RUN:
         role = str(rng.choice(ROLES))
         sleep_s(float(rng.uniform(0.0, _PAUSE_S)))
         if role == "logger":
             witness.logger_killed()
-        if quota.left(tally.total) > 1 and rng.random() < _AGAIN:
+        if quota.left(tally) > 1 and rng.random() < _AGAIN:
             run.kill(role)
             run.start(role)
             tally.kills[role] += 1

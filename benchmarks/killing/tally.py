@@ -20,6 +20,8 @@ from training.rollout_log import PART, RolloutLog, log_files, read_log
 
 # A live logger may rename a file between the look at the folder and the look into the file; so often in a row it does not.
 _LOOKS = 20
+# Promises broken after which a sweep ends.
+_WRONG_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,9 @@ class Quota:
     kills: int
     until_s: float = math.inf
 
-    def left(self, killed: int) -> int:
-        """Return how many kills are left."""
-        return 0 if monotonic_s() > self.until_s else self.kills - killed
+    def left(self, tally: Tally) -> int:
+        """Return how many kills are left; none where so much went wrong that more of it tells nothing new."""
+        return 0 if monotonic_s() > self.until_s or tally.wrong.total() >= _WRONG_MAX else self.kills - tally.total
 
 
 @dataclass(slots=True)

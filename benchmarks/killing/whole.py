@@ -12,6 +12,8 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -64,7 +66,7 @@ class Trainer:
         with self._said.open("a") as said:
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True)
         self.deaths: dict[str, deque[float]] = {}
-        self.shape = LinkShape(f"fetlock-{self.process.pid}", *list(vars(self._shape).values())[1:])
+        self.shape = replace(self._shape, prefix=f"fetlock-{self.process.pid}")
         self.link = self._attach()
 
     def _attach(self) -> Link:
@@ -125,26 +127,25 @@ class Trainer:
 
 
 def sweep_whole(quota: Quota, rng: np.random.Generator, say: Callable[[str], None]) -> tuple[Tally, Lateness]:
-    """Kill so many times; return what came of it."""
+    """Kill so many times; return what came of it. A run in which something went wrong proves nothing more: another one begins."""
     tally, lateness = Tally(), Lateness()
-    while quota.left(tally.total) > 0:
-        with TemporaryDirectory(prefix="fetlock-kills-", ignore_cleanup_errors=True) as folder, Trainer(Path(folder)) as trainer:
-            steps: NDArray[np.void] | None = None
-
-            def lives(trainer: Trainer = trainer) -> None:
-                nonlocal steps
-                steps = _one_life(trainer, steps, quota, rng, tally, lateness)
-
-            while quota.left(tally.total) > 0 and tally.judged(lives):
-                say(f"{tally.total} kills of fetlock train, {0 if steps is None else len(steps)} steps, {tally.violations} violations")
-        if tally.wrong:
-            say(f"a new run, for of the old one: {dict(tally.wrong)}")
+    while quota.left(tally) > 0:
+        if not tally.judged(partial(_one_run, quota, rng, tally, lateness, say)):
+            say(f"{tally.total} kills of fetlock train, wrong: {dict(tally.wrong)}")
     return tally, lateness
+
+
+def _one_run(quota: Quota, rng: np.random.Generator, tally: Tally, lateness: Lateness, say: Callable[[str], None]) -> None:
+    with TemporaryDirectory(prefix="fetlock-kills-", ignore_cleanup_errors=True) as folder, Trainer(Path(folder)) as trainer:
+        steps: NDArray[np.void] | None = None
+        while quota.left(tally) > 0:
+            steps = _one_life(trainer, steps, quota, rng, tally, lateness)
+            say(f"{tally.total} kills of fetlock train, {len(steps)} steps, {tally.violations} violations")
 
 
 def _one_life(
     trainer: Trainer, steps: NDArray[np.void] | None, quota: Quota, rng: np.random.Generator, tally: Tally, lateness: Lateness
-) -> NDArray[np.void] | None:
+) -> NDArray[np.void]:
     """Kill single processes of a run until its supervisor's turn comes; then resume it."""
     rollouts = trainer.run / "rollouts"
     if rng.random() < 0.5:
@@ -156,7 +157,7 @@ def _one_life(
         while True:
             sleep_s(float(rng.uniform(0.0, _PAUSE_S)))
             victim = str(rng.choice(list(_VICTIMS), p=list(_VICTIMS.values())))
-            pid = None if victim in ("run", "supervisor") or quota.left(tally.total) <= 1 else trainer.pid(victim)
+            pid = None if victim in ("run", "supervisor") or quota.left(tally) <= 1 else trainer.pid(victim)
             if pid is None:
                 break
             steps = _one_role(trainer, victim, pid, steps, witness, tally)
