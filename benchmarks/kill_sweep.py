@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> Report:
     options = parser.parse_args(list(argv))
     if not 0 <= options.whole <= options.kills or options.kills < 1 or not options.minutes > 0.0:
         raise UsageError(
-            """Kill single processes and whole runs at the same time, from a process each; return what came of it, and what was wrong."""
+            f"--kills {options.kills} --whole {options.whole} --minutes {options.minutes:g}: kill at least once, the whole run no more often "
             "than in all, in more than no time"
         )
     details, violations = _sweeps(options)
