@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 import math
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 from pydantic import JsonValue
 
 from benchmarks.fault_matrix.outcome import WrongOutcome
-from benchmarks.killing.calls import checkpoint_calls, log_calls, recovery_calls, taking_back_calls
+from benchmarks.killing.calls import Outcomes, checkpoint_calls, log_calls, recovery_calls, taking_back_calls
 from benchmarks.killing.roles import sweep_roles
 from benchmarks.killing.tally import Quota
 from benchmarks.killing.whole import sweep_whole
@@ -45,8 +45,8 @@ def main(argv: Sequence[str]) -> Report:
     options = parser.parse_args(list(argv))
     if not 0 <= options.whole <= options.kills or options.kills < 1 or not options.minutes > 0.0:
         raise UsageError(
-            f"--kills {options.kills} --whole {options.whole} --minutes {options.minutes:g}: kill at least once, the whole run no more often "
-            "than in all, in more than no time"
+            f"--kills {options.kills} --whole {options.whole} --minutes {options.minutes:g}: kill at least once, the whole run no more "
+            "often than in all, in more than no time"
         )
     details, violations = _sweeps(options)
     if not options.no_calls:
@@ -79,13 +79,13 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _calls() -> tuple[dict[str, JsonValue], int]:
+def _calls() -> tuple[Outcomes, int]:
     """Kill everything that is written at each of its system calls; return what came of it, and how much of it went wrong."""
     config = load_config([])
     learner = Learner(policy_layout(config), config.sac, config.train, config.seed, compiled=False)
-    told: dict[str, JsonValue] = {}
+    told: Outcomes = {}
     wrong = 0
-    parts = {
+    parts: dict[str, Callable[[], Outcomes]] = {
         "checkpoint": lambda: checkpoint_calls(learner.tensors()),
         "log": log_calls,
         "recovery": recovery_calls,

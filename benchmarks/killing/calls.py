@@ -31,11 +31,12 @@ Outcomes = dict[str, JsonValue]
 Rings = tuple[Ring, Ring, Counters]
 
 
-def checkpoint_calls(tensors: Mapping[str, torch.Tensor]) -> Outcomes:
+def checkpoint_calls(tensors: Mapping[str, torch.Tensor], stride: int = 1) -> Outcomes:
     """Kill the saving of a third checkpoint, which removes the first, at each of its calls: the second or the third one loads.
 
     Args:
         tensors: A learner's.
+        stride: Leave calls out: only every so many-th.
 
     Raises:
         WrongOutcome: If neither does, or a mixture, or a later one cannot be saved.
@@ -49,9 +50,8 @@ def checkpoint_calls(tensors: Mapping[str, torch.Tensor]) -> Outcomes:
         start, folder = Path(name) / "start", Path(name) / "checkpoints"
         for steps in (10, 20):
             save_checkpoint(start, contents[steps], _state(steps))
-        at, died = 0, True
+        at, died = 1, True
         while died:
-            at += 1
             shutil.copytree(start, folder)
             died = killed_at(at, lambda: save_checkpoint(folder, contents[30], _state(30)))
             steps = _loaded(folder, contents)
@@ -61,7 +61,8 @@ def checkpoint_calls(tensors: Mapping[str, torch.Tensor]) -> Outcomes:
             require(_loaded(folder, contents) == 40, f"call {at}: no later checkpoint can be saved")
             shutil.rmtree(folder)
             outcomes[steps if died else 0] += 1
-    return {"calls": at - 1, "old": outcomes[20], "new": outcomes[30], "neither": 0}
+            at += stride
+    return {"calls": outcomes[20] + outcomes[30], "old": outcomes[20], "new": outcomes[30], "neither": 0}
 
 
 def _loaded(folder: Path, contents: Mapping[int, Mapping[str, torch.Tensor]]) -> int:
@@ -78,15 +79,14 @@ def _state(steps: int) -> CheckpointState:
     return CheckpointState(steps=steps, updates=steps, policy_version=steps, log_position={0: steps}, config_sha="kills")
 
 
-def log_calls() -> Outcomes:
+def log_calls(stride: int = 1) -> Outcomes:
     """Kill a logger at each call of an episode and a third: written, flushed, acknowledged, finished, renamed, and the next file begun.
 
     Raises:
         WrongOutcome: If a step was lost, doubled, or acknowledged before it was safe; or the next logger does not go on.
     """
-    at, renamed, died = 0, 0, True
+    at, calls, renamed, died = 1, 0, 0, True
     while died:
-        at += 1
         with TemporaryDirectory(prefix="fetlock-kills-") as name, _rings() as rings:
             folder = Path(name) / "rollouts"
             died = killed_at(at, partial(_log, rings, folder))
@@ -99,7 +99,9 @@ def log_calls() -> Outcomes:
             after = find(folder)
             require(len(after.steps) == 2 * _EPISODE and after.bus == 4 * _EPISODE, f"call {at}: {len(after.steps)} steps in the end")
             _require_each_once(after, at)
-    return {"calls": at - 1, "of them behind the rename of the first file": renamed, "lost": 0, "doubled": 0}
+        calls += died
+        at += stride
+    return {"calls": calls, "of them behind the rename of the first file": renamed, "lost": 0, "doubled": 0}
 
 
 def _log(rings: Rings, folder: Path, until: int = _EPISODE + _PIECE) -> Logger:
@@ -135,17 +137,17 @@ def _rings() -> Iterator[Rings]:
             piece.unlink()
 
 
-def recovery_calls() -> Outcomes:
+def recovery_calls(stride: int = 1) -> Outcomes:
     """Kill the recovery of a log and of an empty one at each call; then recover: the same steps are there, once, at every moment."""
     with TemporaryDirectory(prefix="fetlock-kills-") as name:
         start = Path(name) / "start"
         _write_part(start, 0)
         (start / "c0-e000001.mcap.part").touch()
         whole = read_run(start)
-        return _at_each_call(start, recover, lambda found: found == whole.tobytes())
+        return _at_each_call(start, recover, lambda found: found == whole.tobytes(), stride)
 
 
-def taking_back_calls() -> Outcomes:
+def taking_back_calls(stride: int = 1) -> Outcomes:
     """Kill a deterministic run that takes three episodes back, at each call: what is left is a run; taken back again, the right one."""
     with TemporaryDirectory(prefix="fetlock-kills-") as name:
         start = Path(name) / "start"
@@ -153,7 +155,9 @@ def taking_back_calls() -> Outcomes:
             _write_part(start, episode)
         recover(start)
         whole = read_run(start)
-        return _at_each_call(start, lambda folder: set_aside(folder, {0: _EPISODE}), lambda found: whole.tobytes().startswith(found))
+        return _at_each_call(
+            start, lambda folder: set_aside(folder, {0: _EPISODE}), lambda found: whole.tobytes().startswith(found), stride
+        )
 
 
 def _write_part(folder: Path, episode: int) -> None:
@@ -166,15 +170,14 @@ def _write_part(folder: Path, episode: int) -> None:
     writer.abandon()
 
 
-def _at_each_call(start: Path, mend: Callable[[Path], object], valid: Callable[[bytes], bool]) -> Outcomes:
+def _at_each_call(start: Path, mend: Callable[[Path], object], valid: Callable[[bytes], bool], stride: int) -> Outcomes:
     """Kill `mend` of a copy of a folder at each call: what is left must be `valid`, and come to the same when it is mended again."""
     done, folder = start.with_name("done"), start.with_name("folder")
     shutil.copytree(start, done)
     mend(done)
     wanted = read_run(done).tobytes()
-    at, died = 0, True
+    at, calls, died = 1, 0, True
     while died:
-        at += 1
         shutil.copytree(start, folder)
         died = killed_at(at, partial(mend, folder))
         require(valid(read_run(folder).tobytes()), f"call {at}: what is left is no run")
@@ -182,4 +185,6 @@ def _at_each_call(start: Path, mend: Callable[[Path], object], valid: Callable[[
         require(read_run(folder).tobytes() == wanted, f"call {at}: done again, it came to something else")
         require(not list(folder.glob("*.part")), f"call {at}: an unfinished file stays")
         shutil.rmtree(folder)
-    return {"calls": at - 1, "unreadable in between": 0, "wrong in the end": 0}
+        calls += died
+        at += stride
+    return {"calls": calls, "unreadable in between": 0, "wrong in the end": 0}

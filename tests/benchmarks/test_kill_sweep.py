@@ -30,12 +30,12 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_death_at_any_system_call_costs_nothing_that_was_safe(name: str) -> None:
-    told = CALLS[name]()
-    assert int(told["calls"]) > 30
+def test_death_at_a_third_of_all_system_calls_costs_nothing_that_was_safe(name: str) -> None:
+    told = CALLS[name](stride=3)
+    assert int(told["calls"]) > 10
     if name == "checkpoint":
-        assert int(told["old"]) > 10
-        assert int(told["new"]) > 10
+        assert int(told["old"]) > 3
+        assert int(told["new"]) > 3
 
 
 def test_killed_collectors_learners_and_loggers_lose_and_double_nothing() -> None:
