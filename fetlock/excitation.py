@@ -20,7 +20,7 @@ from fetlock.staging import staged
 from robot.errors import RobotError
 from robot.types import Command, FloatArray, frozen_array
 from safety import BusTick, Mode
-from safety.tick_records import fill_tick
+from safety.tick_records import columns_of, fill_tick
 from sim import MinitaurConfig
 from training.collector import episode_rng
 from training.records import bus_dtype, step_dtype
@@ -151,7 +151,7 @@ def _write(folder: RunFolder, config: RunConfig, ticks: list[BusTick]) -> None:
     joints = len(names_of_joints(config.robot))
     records = np.zeros(len(ticks), bus_dtype(joints))
     for number, tick in enumerate(ticks):
-        fill_tick(records[number : number + 1], tick)
+        fill_tick(columns_of(records[number : number + 1]), tick)
         records[number]["sequence"] = number
     rollouts = folder.path / "rollouts"
     rollouts.mkdir(exist_ok=True)
