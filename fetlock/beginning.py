@@ -130,6 +130,7 @@ class EpisodeReset:
         if self._unfit:
             self._repair.recover()
             self._unfit = False
+        self._guard.require_releasable()
         if self._steps is None or not self._placed:
             self._place(rng)
             self._placed = True

@@ -22,7 +22,7 @@ from safety.emission import Emission, Emitter
 from safety.faults import Fault, FaultBook, HeldError, cause_of
 from safety.fingers import Fingers
 from safety.limits import GuardConfig
-from safety.modes import Ask, Inputs, ModeState, next_mode, sentences
+from safety.modes import Ask, Inputs, ModeState, needs_person, next_mode, sentences
 from safety.types import STOPPED, AppliedCommand, Cause, Mode, Note, Reason
 
 # A tick later than this many periods is not executed; libfranka stops after 20 missed packets of 1 ms.
@@ -199,6 +199,12 @@ class GuardedRobot:
     def poll(self) -> None:
         """Look at what stops the robot from outside, without a bus tick: for one that lies without torque."""
         self._look(Ask.NONE)
+
+    def require_releasable(self) -> None:
+        """Look at what stops the robot; raise HeldError if only a person can end it: until then nobody is to move it, not even by hand."""
+        self.poll()
+        if needs_person(self.causes):
+            raise self._held()
 
     def clear(self) -> None:
         """Say, as the operator, that what stopped the robot is over; what still holds goes on to."""

@@ -60,8 +60,10 @@ class Machine:
         """Make the robot ready, torque on, and let a policy drive it.
 
         Raises:
+            HeldError: If only a person can end what stops it; it stays where it is.
             RobotError: If a check of arming fails, or something still stops it.
         """
+        self.robot.require_releasable()
         self.release(rng)
         self.robot.arm()
         self.robot.engage()

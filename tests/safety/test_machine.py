@@ -9,7 +9,8 @@ import pytest
 
 from robot import Command, UsageError, frozen_array
 from robot.clock import RealTimeClock
-from safety import AppliedCommand, BusTick, GuardedRobot, Machine, Mode, MotionLoop, Reason, Silence
+from safety import AppliedCommand, BusTick, Cause, GuardedRobot, Machine, Mode, MotionLoop, Reason, Silence
+from safety.faults import HeldError
 from tests.fakes import InstantClock, InstantRobot
 from tests.safety.test_guard import CONFIG, PERIOD_S, Torque
 
@@ -40,6 +41,22 @@ def test_a_robot_whose_torque_is_off_is_armed_as_an_episode_begins():
     assert len(released) == 1
     assert drive.armed
     assert made.robot.mode is Mode.ACTIVE
+
+
+def test_a_robot_that_only_a_person_may_release_is_not_even_made_ready():
+    for cause, refused in ((Cause.STOP_HOLD, True), (Cause.STUCK, False)):
+        on = Torque()
+        on.arm()
+        made, released = machine(on)
+        made.begin(np.random.default_rng(0))
+        made.robot.trip(cause)
+        if refused:
+            with pytest.raises(HeldError, match="emergency stop"):
+                made.begin(np.random.default_rng(1))
+        else:
+            made.begin(np.random.default_rng(1))
+        assert len(released) == (1 if refused else 2)
+        assert made.robot.mode is (Mode.HOLD if refused else Mode.ACTIVE)
 
 
 def test_a_command_freezes_no_later_than_it_holds():
