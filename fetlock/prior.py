@@ -11,7 +11,7 @@ import numpy as np
 
 from fetlock.build import policy_layout
 from fetlock.config import RunConfig, load_config
-from policy.layout import PolicyLayout
+from policy.layout import TRANSITION_FIELDS, PolicyLayout
 from policy.snapshot import Policy, load_policy
 from robot.errors import CheckpointError, UsageError
 from training.records import learnable
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training.checkpoint import CheckpointState
-
-# Fields of a layout that decide what an observation and an action mean.
-_MEANING = ("task", "joint_names", "observation_names", "action_names", "action_scaling", "control_hz")
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ def _require_data(path: Path, layout: PolicyLayout) -> None:
     if not (path / "config.yaml").is_file():
         raise UsageError(f"{path} is no run, so that it has no prior data (config.yaml is missing): give a run's folder, or prior.share 0")
     other = policy_layout(load_config([], default=path / "config.yaml"))
-    if difference := other.difference(layout, _MEANING):
+    if difference := other.difference(layout, TRANSITION_FIELDS):
         raise UsageError(f"{path}: its transitions were made for {difference}: give a run of this robot and task")
     steps = read_run(path / "rollouts")
     if not len(steps) or not learnable(steps).any():

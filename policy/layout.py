@@ -14,6 +14,10 @@ from robot.errors import PolicyError
 
 Vector = NDArray[np.float32]
 
+# Fields of a layout that decide what an action means, and what a transition means; the network that chose it may be another.
+ACTION_FIELDS = ("joint_names", "action_names", "action_scaling", "control_hz")
+TRANSITION_FIELDS = ("robot", "task", "observation_names", *ACTION_FIELDS)
+
 
 class PolicyLayout(BaseModel):
     """Everything that must agree between a policy and the robot that runs it."""

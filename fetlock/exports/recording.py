@@ -11,13 +11,10 @@ import numpy as np
 from fetlock.build import policy_layout
 from fetlock.config import RunConfig, load_config
 from fetlock.replays.logs import config_of, find_log, read_whole, some_logs_of
-from policy.layout import PolicyLayout
+from policy.layout import TRANSITION_FIELDS, PolicyLayout
 from robot.errors import LogError
 from robot.types import FloatArray
 from training.rollout_log import Records, RolloutLog, read_log
-
-# What the numbers of a log mean. The network that chose the actions may differ.
-_MEANING = ("robot", "task", "joint_names", "observation_names", "action_names", "control_hz", "action_scaling")
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class Recording:
             raise LogError(f"{self.paths[0]}: no log holds a step: choose another run")
 
     def _require_same(self, path: Path, log: RolloutLog) -> None:
-        if difference := self.layout.difference(policy_layout(_config(path, log)), _MEANING):
+        if difference := self.layout.difference(policy_layout(_config(path, log)), TRANSITION_FIELDS):
             raise LogError(
                 f"{path} is of another robot or task than {self.paths[0].name}, which has {difference} there: export them one by one"
             )

@@ -13,15 +13,12 @@ from fetlock.config import RunConfig
 from fetlock.driving import Pilot, run_realtime, run_simulated
 from fetlock.machines import EmulatedConfig, HardwareConfig
 from policy.acting import Backend
-from policy.layout import Vector
+from policy.layout import ACTION_FIELDS, Vector
 from robot.errors import LogError, UsageError
 from safety.types import Mode
 from sim import MinitaurConfig
 from training.rollout_log import RolloutLog, log_files, read_log
 from training.runs import RunFolder
-
-# Fields of a layout that decide what an action means.
-_MEANING = ("joint_names", "action_names", "action_scaling", "control_hz")
 
 
 class Recorded:
@@ -110,7 +107,7 @@ def actions_to_play(path: Path, log: RolloutLog, made: RunConfig, config: RunCon
         raise LogError(f"{path} holds no step: choose another episode")
     if log.steps["step"][0] != 0:
         raise LogError(f"{path} begins at step {log.steps['step'][0]} of its episode: only from its start can a motion be played")
-    if difference := policy_layout(made).difference(policy_layout(config), _MEANING):
+    if difference := policy_layout(made).difference(policy_layout(config), ACTION_FIELDS):
         raise UsageError(f"{path}: its actions were made for {difference}: give a fitting --config")
     driven = log.steps["mode"] == Mode.ACTIVE
     count = len(driven) if driven.all() else int(np.argmin(driven))
