@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.realtime
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Logs its arguments; `-m venv` copies it into the new .venv; pip fails while the file `offline` exists.
@@ -16,6 +18,7 @@ INTERPRETER = """#!/bin/sh
 printf '%s\\n' "$*" >>"$LOG"
 case "$*" in
     "-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python && cp "$0" .venv/bin/pip ;;
+    *"$FAILING") exit 1 ;;
     "-m pip"*) if [ -e offline ]; then echo 'ERROR: no matching distribution' >&2; exit 1; fi ;;
 esac
 """
@@ -27,9 +30,9 @@ class Checkout:
     log: Path
     path: Path
 
-    def run(self, *arguments: str, interpreter: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, interpreter: bool = True, failing: str = "none") -> subprocess.CompletedProcess[str]:
         path = f"{self.path}:{os.defpath}" if interpreter else str(self.path / "nothing")
-        environment = {"PATH": path, "LOG": str(self.log)}
+        environment = {"PATH": path, "LOG": str(self.log), "FAILING": failing}
         command = ["/bin/sh", str(self.folder / "run"), *arguments]
         return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
 
@@ -76,6 +79,17 @@ def test_a_verb_installs_its_extra_once(checkout: Checkout, verb: str, extra: st
     checkout.run(verb)
     checkout.run("train")
     assert installs(checkout.calls()) == []
+
+
+@pytest.mark.parametrize("failing", ["not realtime", "-m realtime", "none"])
+def test_all_tests_run_in_two_parts_whichever_fails(checkout: Checkout, failing: str) -> None:
+    assert checkout.run("test", failing=failing).returncode == (0 if failing == "none" else 1)
+    shared, alone = checkout.calls()[-2:]
+    assert shared.startswith("-m pytest -n auto")
+    assert shared.endswith("-m not realtime")
+    assert alone == "-m pytest -m realtime"
+    assert checkout.run("test", "tests/sim", "-q").returncode == 0
+    assert checkout.calls() == ["-m pytest tests/sim -q"]
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])

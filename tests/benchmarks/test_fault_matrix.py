@@ -13,6 +13,8 @@ from benchmarks.fault_matrix.outcome import Outcome, Promise, Row, markdown
 from benchmarks.faults import main
 from robot.errors import UsageError
 
+pytestmark = pytest.mark.realtime
+
 # Without those that take five seconds to settle, start processes that import torch, or have unit tests of the same.
 CHEAP = (
     "packet_lost", "corrupt_crc", "wrong_id_or_length", "motor_reboot", "encoder_jump", "unplugged", "wall_clock",

@@ -10,6 +10,8 @@ from benchmarks.log import main
 from fetlock.config import DEFAULT_CONFIG
 from robot import UsageError
 
+pytestmark = pytest.mark.realtime
+
 
 def test_a_second_of_real_time_and_a_few_of_the_file_are_measured_whole() -> None:
     report = main(["--seconds", "1", "--hours", "0.001", "--load", "0"])

@@ -19,6 +19,8 @@ from robot.errors import CalibrationError, RobotError
 from robot.operator import ConsoleOperator
 from tests.robot.machines import PATIENT_S, describe, emulator
 
+pytestmark = pytest.mark.realtime
+
 Output = pytest.CaptureFixture[str]
 
 

@@ -14,6 +14,8 @@ from tests.fetlock.recorded import record_run
 from training.records import bus_dtype, step_dtype
 from training.rollout_log import EpisodeWriter, RunMetadata, read_log
 
+pytestmark = pytest.mark.realtime
+
 Capture = pytest.CaptureFixture[str]
 LIMITS = ("--guard.velocity-max-rad-s", "9", "--guard.low-pass-hz", "10", "--guard.position-max-rad", "2.2")
 

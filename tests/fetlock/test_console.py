@@ -23,6 +23,8 @@ from safety.types import Cause, Mode
 from tests.fetlock.console_stage import ROOT, Console, Driver, Stage, console, define_order, eventually, press_order
 from tests.safety.served import unique
 
+pytestmark = pytest.mark.realtime
+
 # The claw's motors turn freely: the cheapest machine behind a whole bus.
 CONFIG = ["--config", str(ROOT / "configs" / "claw_emulated.yaml")]
 HEARTBEAT_S = 1.0

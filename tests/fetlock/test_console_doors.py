@@ -33,6 +33,8 @@ from tests.fetlock.console_stage import ROOT, eventually
 from tests.fetlock.recorded import record_run
 from tests.safety.served import unique
 
+pytestmark = pytest.mark.realtime
+
 TOKEN = "right"
 ORIGIN = "http://127.0.0.1:8321"
 HEARTBEAT_S = 0.3

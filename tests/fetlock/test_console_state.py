@@ -40,6 +40,8 @@ from training.records import step_dtype
 from training.rollout_log.recovery import StreamPosition
 from training.runs import RunFolder
 
+pytestmark = pytest.mark.realtime
+
 STEP = step_dtype(2, 1)
 LIMITS = GuardConfig(position_min_rad=-1.0, position_max_rad=1.0, velocity_max_rad_s=1.0, acceleration_max_rad_s2=1.0).limits(
     ("hip", "<b>")

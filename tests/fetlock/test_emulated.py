@@ -22,6 +22,8 @@ from safety import GuardedRobot, MotionClient, MotionClock
 from tests.robot.machines import emulator
 from tests.robot_contract import RobotContract
 
+pytestmark = pytest.mark.realtime
+
 DIRECT, EMULATED = "configs/kitty_walk.yaml", "configs/kitty_emulated.yaml"
 
 

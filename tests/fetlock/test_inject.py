@@ -22,6 +22,8 @@ from robot.emulator import EmulatorClient, EmulatorProcess, Fault
 from tests.robot.machines import emulator
 from tests.safety.served import unique
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmulatorProcess, str]]:

@@ -20,6 +20,8 @@ from tests.fetlock.recorded import record_run
 from tests.safety.served import unique
 from training.rollout_log import log_files, read_log, read_run
 
+pytestmark = pytest.mark.realtime
+
 ROOT = Path(__file__).resolve().parents[2]
 _SOON_S = 60.0
 # Give a program a terminal of its own, in whose foreground it is.

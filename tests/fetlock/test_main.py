@@ -13,6 +13,8 @@ import pytest
 from fetlock.__main__ import VERBS, main
 from robot.clock import sleep_s
 
+pytestmark = pytest.mark.realtime
+
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "pybullet", "matplotlib", "av", "foxglove", "pydantic")
 

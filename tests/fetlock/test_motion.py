@@ -22,6 +22,8 @@ from safety.tick_records import state_of
 from tests.robot_contract import RobotContract
 from tests.safety.served import CountingRobot, spin, unique
 
+pytestmark = pytest.mark.realtime
+
 ROOT = Path(__file__).resolve().parents[2]
 # The pose in which the robot stands by itself: elsewhere it sags more than the contract's step.
 CONFIG = ["--config", str(ROOT / "configs" / "minitaur_walk.yaml"), "--scheduler", "default", "--robot.start-pose-rad", "1.5708"]

@@ -14,6 +14,8 @@ from safety.types import Mode
 from tests.fetlock.recorded import record_run
 from training.rollout_log import read_log, read_run
 
+pytestmark = pytest.mark.realtime
+
 Capture = pytest.CaptureFixture[str]
 
 

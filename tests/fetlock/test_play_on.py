@@ -16,6 +16,8 @@ from tests.fetlock.recorded import record_run
 from tests.fetlock.test_train import ROOT, finished, train
 from training.rollout_log import read_run
 
+pytestmark = pytest.mark.realtime
+
 Capture = pytest.CaptureFixture[str]
 KITTY = str(ROOT / "configs" / "kitty_walk.yaml")
 

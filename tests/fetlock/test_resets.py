@@ -32,6 +32,8 @@ from tests.fakes import InstantClock, InstantRobot
 from training.collector import Collector
 from training.env import RobotEnv
 
+pytestmark = pytest.mark.realtime
+
 CLAW = ["--config", str(DEFAULT_CONFIG.with_name("claw_emulated.yaml"))]
 # Of a machine in lockstep, which answers when its physics are done, s.
 PATIENT_S = 10.0

@@ -24,6 +24,8 @@ from safety.resets import UPRIGHT_COSINE, stands, tilt_cosine
 from tests.fetlock.test_motion import ROOT, attach, eventually
 from tests.safety.served import unique
 
+pytestmark = pytest.mark.realtime
+
 CONFIG = (
     "--config",
     str(ROOT / "configs" / "kitty_emulated.yaml"),

@@ -21,6 +21,8 @@ from safety.estop import StopBoard
 from safety.stop_records import StopLevel
 from tests.safety.served import unique
 
+pytestmark = pytest.mark.realtime
+
 ROOT = Path(__file__).resolve().parents[2]
 _SOON_S = 60.0
 HEARTBEAT_S = 0.6

@@ -21,7 +21,7 @@ from training.rollout_log import read_run
 KITTY = ("--config", str(ROOT / "configs" / "kitty_emulated.yaml"), "--robot.paced", "false", "--train.realtime", "true")
 
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(600)]
 # Two real-time processes and three others start on two cores: it takes its time where they are shared.
 LIMIT_S = 150.0
 

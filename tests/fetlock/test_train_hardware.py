@@ -26,6 +26,8 @@ from tests.fetlock.test_train import ROOT, finished, train
 from training.evaluation import read_evaluations
 from training.rollout_log import log_files, read_log, read_run
 
+pytestmark = pytest.mark.realtime
+
 WIDTH, HEIGHT = 320, 240
 PINHOLE = Pinhole(fx_px=200.0, fy_px=200.0, cx_px=159.5, cy_px=119.5)
 CAMERA = looking_at(PINHOLE, (WIDTH, HEIGHT), (0.0, 0.0, 2.5), (0.0, 0.0, 0.0))

@@ -16,6 +16,8 @@ from robot import PortError
 from robot.button import ButtonConfig, LineButton, SwitchButton, open_button
 from robot.clock import monotonic_s, sleep_s
 
+pytestmark = pytest.mark.realtime
+
 TIMEOUT_S = 0.3
 
 

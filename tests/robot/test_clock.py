@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from robot.clock import PacedClock, RealTimeClock
 from robot.errors import UsageError
 
+pytestmark = pytest.mark.realtime
+
 # Rounding of a time near 1e5 s (a machine up for a day) is 1.5e-11 s; a law holds to a nanosecond.
 TOLERANCE_S = 1e-9
 

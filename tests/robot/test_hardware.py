@@ -26,6 +26,8 @@ from robot.self_test import self_test
 from tests.robot.machines import PERIOD_S, connect, describe, emulator, opener, running, undisturbed
 from tests.robot_contract import RobotContract
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[EmulatorProcess]:

@@ -7,7 +7,11 @@ import os
 import resource
 from pathlib import Path
 
+import pytest
+
 from robot.realtime import Grant, Scheduler, become_realtime, lock_memory
+
+pytestmark = pytest.mark.realtime
 
 _SPAWN = multiprocessing.get_context("spawn")
 

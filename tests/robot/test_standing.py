@@ -12,6 +12,8 @@ from robot import FetlockError
 from robot.transport import StandingBlock
 from tests.robot.test_transport import unique
 
+pytestmark = pytest.mark.realtime
+
 SHARED = Path("/dev/shm")
 
 

@@ -15,6 +15,8 @@ from robot import FetlockError
 from robot.clock import monotonic_s, sleep_s
 from robot.transport import Block, Latest
 
+pytestmark = pytest.mark.realtime
+
 _SPAWN = multiprocessing.get_context("spawn")
 RECORD = np.dtype([("number", "<u8"), ("values", "<f8", (500,))])
 

@@ -20,6 +20,8 @@ from safety.estop import StopBoard
 from safety.stop_records import StopLevel
 from tests.safety.served import unique
 
+pytestmark = pytest.mark.realtime
+
 # Long for a process to start, short for a person to wait.
 TIMEOUT_S = 0.5
 

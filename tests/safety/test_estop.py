@@ -23,6 +23,8 @@ from safety.estop import StopBoard, board_name
 from safety.stop_records import StopLevel
 from tests.safety.served import unique
 
+pytestmark = pytest.mark.realtime
+
 _SPAWN = multiprocessing.get_context("spawn")
 # Nothing that is waited for takes so long, however busy the machine is.
 _SOON_S = 60.0

@@ -11,6 +11,8 @@ from robot import FetlockError, StaleError, UsageError
 from safety.motion_link import About, MotionLink, StopWord, served_names, server_pid, sweep_dead
 from tests.safety.served import unique
 
+pytestmark = pytest.mark.realtime
+
 ABOUT = About(4321, 0.01, ("hip", "knee"), ("one thing: granted", "another: refused"))
 
 

@@ -22,6 +22,8 @@ from sim import MinitaurConfig, MinitaurSimulation, simulate_minitaur
 from tests.safety.served import PERIOD_S, ErringRobot, Served, Torque, serving, serving_instant
 from training.records import bus_dtype
 
+pytestmark = pytest.mark.realtime
+
 FAR = command([0.9, 0.9, 0.9], 3)
 
 

@@ -20,6 +20,8 @@ from safety.resets import Pace, ResetStep, hold, move_to
 from safety.served_routine import ServedRoutine
 from tests.safety.served import PERIOD_S, ErringRobot, Served, Torque, instant_machine, serving
 
+pytestmark = pytest.mark.realtime
+
 PACE = Pace(velocity_rad_s=5.0, acceleration_rad_s2=50.0, jerk_rad_s3=5000.0)
 HOME = frozen_array([0.5, -0.5, 0.2])
 

@@ -19,6 +19,8 @@ from safety.stop_records import StopLevel
 from tests.fakes import InstantClock, InstantRobot
 from tests.safety.test_guard import CONFIG, PERIOD_S, Torque
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def board() -> Iterator[StopBoard]:

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from safety import stop_records as layout
 from safety.stop_records import StopLevel
 
+pytestmark = pytest.mark.realtime
+
 
 def test_the_layout_is_the_one_of_its_version():
     """Whoever changes a number here changes the version in MAGIC: a process of another version must not read this board."""

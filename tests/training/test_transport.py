@@ -19,6 +19,8 @@ from robot.transport import Counters, OverrunError, Ring
 from tests.training.records import STEP, step_records
 from training.transport import WeightSlot
 
+pytestmark = pytest.mark.realtime
+
 spawn = multiprocessing.get_context("spawn")
 
 

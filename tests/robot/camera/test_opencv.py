@@ -19,6 +19,8 @@ from robot.camera import CameraConfig, DeviceSource, FrameTimer, MjpegServer, Op
 from robot.clock import monotonic_s, sleep_s
 from tests.robot.camera.painted import HEIGHT, WIDTH, number, paint
 
+pytestmark = pytest.mark.realtime
+
 FPS = 100
 DEVICE = DeviceSource(fps=FPS)
 

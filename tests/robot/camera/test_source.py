@@ -15,6 +15,8 @@ from robot.camera import CameraConfig, DeviceSource, FrameTimer, MjpegServer, Op
 from robot.camera.source import _held_by, check_device
 from tests.robot.camera.painted import HEIGHT, WIDTH, paint
 
+pytestmark = pytest.mark.realtime
+
 
 class NoExposure(VirtualCamera):
     """A device without exposure controls."""

@@ -17,6 +17,8 @@ from robot import RobotError, UsageError
 from robot.camera import FrameTimer, MjpegServer, VirtualCamera
 from tests.robot.camera.painted import HEIGHT, WIDTH, number, paint
 
+pytestmark = pytest.mark.realtime
+
 
 class Time:
     """A clock that moves when someone sleeps."""

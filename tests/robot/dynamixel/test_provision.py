@@ -15,6 +15,8 @@ from robot.dynamixel.provision import identify
 from robot.errors import MotorError
 from tests.robot.machines import PATIENT_S, emulator
 
+pytestmark = pytest.mark.realtime
+
 
 class LossyPort:
     """A port behind which the first pings of each motor are lost on the wire."""

@@ -26,6 +26,8 @@ from robot.dynamixel.tables import OperatingMode
 from robot.emulator import BusOptions, ControlServer, EmulatedBus, EmulatorClient, Fault, FaultScript, emulate, serve
 from robot.emulator.faults import Saboteur
 
+pytestmark = pytest.mark.realtime
+
 BAUD = 1_000_000
 
 

@@ -18,6 +18,8 @@ from robot.dynamixel.tables import Register, control_table, models
 from robot.emulator.bus import BusOptions, EmulatedBus
 from robot.emulator.motor import EmulatedMotor
 
+pytestmark = pytest.mark.realtime
+
 GOALS = ("goal_pwm", "goal_current", "goal_velocity", "goal_position")
 MODELS = list(models())
 

@@ -25,6 +25,8 @@ from robot.emulator import EmulatorProcess
 from robot.errors import BusError, MotorError, PortError, PortLostError, RobotError, UsageError
 from tests.robot.machines import PATIENT_S, describe, emulator
 
+pytestmark = pytest.mark.realtime
+
 IDS = (10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42)
 
 

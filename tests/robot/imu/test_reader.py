@@ -17,6 +17,8 @@ from robot.protocols import ImuSource
 from tests.robot.imu.motions import random_motion
 from tests.robot.imu.rig import SOON_S, Connect, HandClock, same
 
+pytestmark = pytest.mark.realtime
+
 KINDS = list(DEVICES)
 
 

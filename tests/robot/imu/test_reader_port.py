@@ -16,6 +16,8 @@ from robot.imu import DEVICES, EmulatedImu, ImuConfig, Kind, SerialImu, state_to
 from robot.imu.witmotion import FrameType, encode, encode_frame, to_raw
 from tests.robot.imu.rig import SOON_S, Connect
 
+pytestmark = pytest.mark.realtime
+
 KINDS = list(DEVICES)
 
 

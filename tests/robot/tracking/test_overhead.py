@@ -16,6 +16,8 @@ from robot.errors import ClosedError, RobotError, StaleError
 from robot.protocols import BaseTracker
 from robot.tracking import BaseTrackerConfig, FloorCalibration, OverheadTracker, PosedCamera, TagPlane, flat_tag, looking_at, render_tags
 
+pytestmark = pytest.mark.realtime
+
 WIDTH, HEIGHT, FPS = 640, 360, 50
 CAMERA: PosedCamera = looking_at(
     Pinhole(fx_px=450.0, fy_px=450.0, cx_px=319.5, cy_px=179.5), (WIDTH, HEIGHT), (0.0, 0.0, 1.2), (0.0, 0.0, 0.0)

@@ -14,6 +14,8 @@ from robot.clock import monotonic_s
 from robot.tracking import BaseTagTracker, BaseTrackerConfig, FloorCalibration, TagDetector, TagPlane, flat_tag, render_tags
 from tests.robot.tracking.scene import SIZE_PX, overhead
 
+pytestmark = pytest.mark.realtime
+
 CAMERA = overhead(1.2)
 FPS, SPEED_M_S, START_M = 20.0, 0.15, -0.4
 PLANE = TagPlane(floor=FloorCalibration.of_camera(CAMERA), height_m=0.2, size_m=0.1)
