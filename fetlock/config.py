@@ -110,7 +110,7 @@ class RunConfig(BaseModel):
             raise ValueError(f"arena is for robots that walk, {', '.join(_TASKS)}, and robot.kind {kind} does not: set arena to null")
         if isinstance(self.robot, HardwareConfig) and self.robot.tracker is None:
             raise ValueError(
-                "arena needs a tracked base, and this robot has none: set robot.tracker, or arena to null, and keep the robot in by hand"
+                "arena needs a tracked base, and this robot has none: set robot.tracker, or set arena to null and keep the robot in by hand"
             )
         start_m = math.hypot(*arena.center_m)
         if start_m >= arena.radius_m:

@@ -83,10 +83,11 @@ def _networks(path: Path, layout: PolicyLayout, config: RunConfig) -> tuple[Mapp
     checkpoint = load_checkpoint(path / "checkpoints")
     if checkpoint is None:
         return actor, CheckpointState(**_stand(policy), log_position={}, config_sha="")
-    tensors = {name: value for name, value in checkpoint[0].items() if not name.startswith("random.")} | actor
     fresh = initial_state(len(layout.observation_names), len(layout.action_names), config.sac, torch.Generator()).tensors()
-    for name in sorted(fresh.keys() | tensors.keys()):
-        if name not in fresh or name not in tensors or fresh[name].shape != tensors[name].shape:
+    # Random states, and figures of the newest update, are the other run's own.
+    tensors = {name: value for name, value in checkpoint[0].items() if name in fresh} | actor
+    for name in sorted(fresh):
+        if name not in tensors or fresh[name].shape != tensors[name].shape:
             raise UsageError(f"{path}: its networks are others ({name} differs): set sac.network as in {path / 'config.yaml'}")
         if not torch.isfinite(tensors[name]).all():
             raise CheckpointError(f"{path}: {name} of its newest checkpoint is not finite: begin with another run")

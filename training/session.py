@@ -84,7 +84,7 @@ class Session:
         self._candidate_at, self._scalars_at = self._learned, self.learner.steps
         self._rate_since = (monotonic_s(), self.learner.steps, self.learner.updates)
         if self.learner.ready:
-            if not self._evaluations:
+            if not (self.learner.updates or self._evaluations):
                 # What the run begins with is its first candidate.
                 self._candidate_at = -1
             # 0 is the version of random actions.
