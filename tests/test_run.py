@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.realtime
-
 ROOT = Path(__file__).resolve().parent.parent
 
 # Logs its arguments; `-m venv` copies it into the new .venv; pip fails while the file `offline` exists.

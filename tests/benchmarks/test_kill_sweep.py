@@ -20,8 +20,6 @@ from benchmarks.killing.tally import Acknowledged, Quota, Tally
 from robot import LogError, RobotError, UsageError
 from training.rollout_log import EpisodeWriter, RunMetadata
 
-pytestmark = pytest.mark.realtime
-
 METADATA = RunMetadata(config_sha="abc", robot="test", seed=7)
 CALLS = {
     "checkpoint": partial(checkpoint_calls, {"weights": torch.zeros(50, 40), "random": torch.get_rng_state()}),

@@ -26,8 +26,6 @@ from training.evaluation import Evaluation, read_evaluations
 from training.rollout_log import log_files, read_log, read_run
 from training.runs import lock_run
 
-pytestmark = pytest.mark.realtime
-
 ROOT = Path(__file__).resolve().parents[2]
 # A network small enough that eager updates keep up; everything else is the default task.
 SMALL = (

@@ -180,9 +180,10 @@ def drive_past_a_late_motor(machine: EmulatorProcess, robot: HardwareRobot, cloc
         clock.wait()
         before = machine.client.ask("truth")["joints_rad"][11]
         joints = robot.read().joints
-        # It moves 0.02 rad in a tick, always the same way: what it said of an earlier one is below where it was before it was asked.
+        # It moves 0.02 rad in a tick, always the same way: what it said of an earlier one is below where it was before it was asked. On a
+        # busy machine its physics are caught up some milliseconds late: half a tick is allowed for that.
         if joints.age_s[11] == 0.0:
-            assert joints.position_rad[11] > before - 0.005
+            assert joints.position_rad[11] > before - 0.01
         assert joints.age_s[:11].max() < 5 * PERIOD_S
 
 

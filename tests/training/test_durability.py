@@ -23,8 +23,6 @@ from training.rollout_log import EpisodeWriter, Logger, RunMetadata, log_files, 
 from training.rollout_log import logger as logger_module
 from training.transport import WeightSlot
 
-pytestmark = pytest.mark.realtime
-
 spawn = multiprocessing.get_context("spawn")
 METADATA = RunMetadata(config_sha="abc", robot="test", seed=7)
 FIELDS = ("stop", "log_error")

@@ -17,8 +17,6 @@ from robot.transport import Counters, sweep
 from training.contract import Contract
 from training.supervisor import Role, Supervisor
 
-pytestmark = pytest.mark.realtime
-
 CONTRACTS = st.builds(
     Contract,
     updates_per_step=st.integers(1, 64),
