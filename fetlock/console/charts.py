@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from nicegui import ui
 
 from fetlock.console.state import Curve
+from fetlock.plots.curves import WINDOW, running_mean
 
 # Points drawn: the chart is some 500 px wide.
 _POINTS = 600
-# Of running means, as in the curves that a run leaves (fetlock/plots.py).
-_MEAN = 5
 # Readable on both grounds; the dots are lighter by their opacity.
 _LINE, _JUDGED, _TEXT, _GRID = "#2f7fd6", "#e07b28", "#8a93a0", "rgba(138,147,160,0.25)"
 
@@ -43,17 +43,15 @@ class Chart:
         episodes = [[step, round(value, 4)] for step, value in curve.episodes[-_POINTS:]]
         series: list[dict[str, Any]] = self._chart.options["series"]
         series[0]["data"] = episodes
-        series[1]["data"] = _running_mean(episodes)
+        series[1]["data"] = _mean(episodes)
         series[2]["data"] = [[step, round(value, 4)] for step, value in curve.evaluations[-_POINTS:]]
         self._chart.update()
 
 
-def _running_mean(points: list[list[float]]) -> list[list[float]]:
-    means = []
-    for index, (step, _) in enumerate(points):
-        values = [value for _, value in points[max(0, index + 1 - _MEAN) : index + 1]]
-        means.append([step, round(sum(values) / len(values), 4)])
-    return means
+def _mean(points: list[list[float]]) -> list[list[float]]:
+    """Return the running mean of the curves that a run leaves."""
+    means = running_mean(np.array([value for _, value in points])).round(4).tolist()
+    return [[step, mean] for (step, _), mean in zip(points, means, strict=True)]
 
 
 def _options() -> dict[str, Any]:
@@ -67,7 +65,7 @@ def _options() -> dict[str, Any]:
         "series": [
             {"name": "episode", "type": "scatter", "symbolSize": 4, "itemStyle": {"color": _LINE, "opacity": 0.45}, "data": []},
             {
-                "name": f"mean of {_MEAN}",
+                "name": f"mean of {WINDOW}",
                 "type": "line",
                 "symbol": "none",
                 "itemStyle": {"color": _LINE},

@@ -1,10 +1,13 @@
-"""Step records of a run, reduced to its finished episodes as they end."""
+"""Follows the step records of a run as they come, for the episodes that end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
+
+import numpy as np
 
 from robot.transport import OverrunError, Ring
+from training.episodes import EpisodeBook, EpisodeSummary
 
 # Records looked at in one go: some seconds of a fast simulation.
 _BATCH = 4096
@@ -12,61 +15,42 @@ _BATCH = 4096
 _KEPT = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """An episode that ended: environment steps of all collectors by then, sum of rewards, mean measure, and whether it was a failure."""
-
-    end_step: int
-    total: float
-    measure: float
-    failed: bool
-
-
 class Episodes:
     """Follows the ring of one collector from the oldest step that it still has.
 
     Args:
         ring: Attached.
-        collectors: Of the run: they take turns.
+        collectors: Of the run: they take turns, by which the steps of all of them are counted.
     """
 
     def __init__(self, ring: Ring, collectors: int) -> None:
         self._ring = ring
         self._collectors = collectors
-        self._position = max(0, ring.head - ring.capacity + 2)
-        # Number of the present episode; None: its beginning was not seen.
-        self._episode: int | None = None
-        self._total = self._measure = 0.0
-        self._steps = 0
-        self.finished: list[Finished] = []
+        self._begin(ring.head)
+        self.finished: list[EpisodeSummary] = []
+
+    def _begin(self, head: int) -> None:
+        """Go to the oldest step that is still there: of an episode under way the beginning is not seen."""
+        self._position = max(0, head - self._ring.capacity + 2)
+        self._book = EpisodeBook()
+        self._begun: set[int] = set()
 
     def look(self) -> None:
         """Take what has been recorded since the last look."""
-        while self._position < self._ring.head:
+        while (head := self._ring.head) > self._position:
+            position = self._position
             try:
-                rows = self._ring.read(self._position, _BATCH)
+                rows = self._ring.read(position, _BATCH)
             except OverrunError:
-                self._position, self._episode = max(self._position, self._ring.head - self._ring.capacity + 2), None
+                self._begin(head)
                 continue
-            for row in rows:
-                # Positions from before a resumed run's start were never written.
-                if int(row["sequence"]) == self._position:
-                    self._count(int(row["episode"]), int(row["step"]), float(row["reward"]), float(row["measure"]))
-                    if row["terminated"] or row["truncated"]:
-                        self._finish(failed=bool(row["terminated"]))
-                self._position += 1
-
-    def _count(self, episode: int, step: int, reward: float, measure: float) -> None:
-        if step == 0:
-            self._episode, self._total, self._measure, self._steps = episode, 0.0, 0.0, 0
-        if episode == self._episode:
-            self._total += reward
-            self._measure += measure
-            self._steps += 1
-
-    def _finish(self, *, failed: bool) -> None:
-        if self._episode is not None and self._steps:
-            end_step = (self._position + 1) * self._collectors
-            self.finished.append(Finished(end_step, self._total, self._measure / self._steps, failed))
+            self._position += len(rows)
+            # Positions from before a resumed run's start were never written.
+            rows = rows[rows["sequence"] == position + np.arange(len(rows))]
+            self._begun.update(rows["episode"][rows["step"] == 0].tolist())
+            ends = rows["sequence"][(rows["terminated"] | rows["truncated"]) != 0].tolist()
+            for sequence, one in zip(ends, self._book.add(rows), strict=True):
+                if one.episode in self._begun:
+                    self._begun.remove(one.episode)
+                    self.finished.append(replace(one, end_steps=(sequence + 1) * self._collectors))
             del self.finished[:-_KEPT]
-        self._episode = None

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from fetlock.build import contract_of, policy_layout
 from fetlock.config import RunConfig
-from fetlock.console.episodes import Episodes, Finished
+from fetlock.console.episodes import Episodes
 from fetlock.console.state import Curve, LoopView, RobotView, RunView
 from fetlock.console.ticks import WINDOW_S, Progress, lateness_ms, newest, robot_view
 from fetlock.progress import Gauge
 from robot.errors import LogError
 from robot.transport import find
+from training.episodes import EpisodeSummary
 from training.evaluation import Evaluation, read_evaluations
 from training.link import Link, LinkShape
 
@@ -72,19 +73,19 @@ class RunTap:
         """Return how far the run is."""
         for episodes in self._episodes:
             episodes.look()
-        done = sorted((one for episodes in self._episodes for one in episodes.finished), key=lambda one: one.end_step)
+        done = sorted((one for episodes in self._episodes for one in episodes.finished), key=lambda one: one.end_steps)
         judged = self._judged()
         return RunView(
             self._facts(done),
-            Curve(tuple((one.end_step, one.total) for one in done), tuple((one.steps, one.mean_return) for one in judged)),
-            Curve(tuple((one.end_step, one.measure) for one in done), tuple((one.steps, one.mean_measure) for one in judged)),
+            Curve(tuple((one.end_steps, one.reward) for one in done), tuple((one.steps, one.mean_return) for one in judged)),
+            Curve(tuple((one.end_steps, one.measure) for one in done), tuple((one.steps, one.mean_measure) for one in judged)),
         )
 
-    def _facts(self, done: list[Finished]) -> tuple[tuple[str, str], ...]:
+    def _facts(self, done: list[EpisodeSummary]) -> tuple[tuple[str, str], ...]:
         figures = self._gauge.read()
         last = done[-1] if done else None
         figures_of_last = (
-            ("return", "–" if last is None else f"{last.total:.1f}"),
+            ("return", "–" if last is None else f"{last.reward:.1f}"),
             ("speed", "–" if last is None else f"{last.measure:.2f} m/s"),
         )
         if not self._link.counters.get("learner_ready") and not figures.steps:

@@ -129,12 +129,9 @@ class Watcher:
         if self._motion is not None:
             return self._motion.look(now_s) or (None, None)
         if self._run_tap is not None:
-            return self._run_tap.robot(now_s), self._run_tap.loop() if self._in_real_time() else None
+            config = None if self._subject is None else self._subject.config
+            return self._run_tap.robot(now_s), self._run_tap.loop() if config is not None and config.realtime else None
         return None, None
-
-    def _in_real_time(self) -> bool:
-        config = None if self._subject is None else self._subject.config
-        return config is not None and (config.train.realtime or isinstance(config.robot, HardwareConfig))
 
     def _notes(self, subject: Subject, robot: RobotView | None, history: str) -> list[str]:
         """Say what a person should know."""
@@ -157,8 +154,7 @@ class Watcher:
     def _heeds_stops(self, subject: Subject) -> bool:
         """Tell whether the guard in a run's own process looks at the stop board (`fetlock.build`)."""
         config = subject.config
-        emulated = config is not None and isinstance(config.robot, EmulatedConfig) and config.train.realtime
-        return config is None or emulated or isinstance(config.robot, HardwareConfig)
+        return config is None or (config.realtime and isinstance(config.robot, EmulatedConfig | HardwareConfig))
 
     def _no_arm(self) -> str:
         if self._motion is None:

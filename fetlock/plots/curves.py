@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # A line for a running mean over this many episodes; single episodes are dots behind it. A walking run has about 25: 10 would lag behind.
-_WINDOW = 5
+WINDOW = 5
 _SIZE_INCHES = (11.0, 7.0)
 # What is drawn: title and unit of each panel.
 PANELS = {
@@ -130,7 +130,7 @@ def running_mean(values: Floats) -> Floats:
     """Return the mean of each value and of those before it, five in all, fewer at the beginning. Shape (e,)."""
     sums = np.cumsum(np.concatenate([[0.0], values]))
     last = np.arange(1, len(values) + 1)
-    first = np.maximum(last - _WINDOW, 0)
+    first = np.maximum(last - WINDOW, 0)
     return np.asarray((sums[last] - sums[first]) / (last - first), np.float64)
 
 
@@ -199,7 +199,7 @@ def _legend(figure: Figure, axes: Axes, series: list[Series]) -> None:
     evaluated = any(len(line.x) for one in series for line in one.evaluations.values())
     if single:
         handles.append(Line2D([], [], color=SOFT, marker=".", alpha=0.5, linestyle="-"))
-        labels.append(f"training episode, mean of {_WINDOW}")
+        labels.append(f"training episode, mean of {WINDOW}")
     if single and evaluated:
         handles.append(Line2D([], [], color=SOFT, marker="s", markersize=5, linewidth=0.7))
         labels.append("evaluation (hollow: with falls)")

@@ -87,7 +87,7 @@ def test_finished_episodes_are_counted_once_and_cut_ones_not_at_all(ring: Ring) 
     record(ring, 9, 5, failed=True)
     episodes.look()
     episodes.look()
-    assert [(one.end_step, one.total, one.measure, one.failed) for one in episodes.finished] == [
+    assert [(one.end_steps, one.reward, one.measure, one.failed) for one in episodes.finished] == [
         (220, 20.0, 0.5, False),
         (238, 10.0, 0.5, True),
     ]
@@ -99,10 +99,10 @@ def test_what_was_overwritten_or_never_written_is_no_episode(ring: Ring) -> None
     record(ring, 2, 60)
     record(ring, 3, 12)
     late.look()
-    assert [one.total for one in late.finished] == [24.0]
+    assert [one.reward for one in late.finished] == [24.0]
     fresh = Episodes(ring, collectors=1)
     fresh.look()
-    assert [one.total for one in fresh.finished] == [24.0]
+    assert [one.reward for one in fresh.finished] == [24.0]
 
 
 def test_the_newest_records_are_those_that_were_written(ring: Ring) -> None:
