@@ -91,8 +91,7 @@ def _machine(config: RunConfig, paths: list[Path]) -> SimulatedConfig:
 
 def _recording(path: Path, log: RolloutLog, config: RunConfig, machine: SimulatedConfig) -> Recording:
     """Cut one log, if it is of this robot and says what its simulation needs."""
-    recorded = tuple(log.metadata.get("joint_names", "").split())
-    if recorded != names_of_joints(config.robot):
+    if log.joint_names != names_of_joints(config.robot):
         raise another_robot(path, log, config)
     recording = excerpts_of(path, log)
     if isinstance(machine, KittyConfig):

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fetlock.arguments import VerbParser
-from fetlock.replays.logs import find_log, flaw
+from fetlock.replays.logs import find_log, require_undamaged
 from robot.errors import LogError, UsageError
-from training.rollout_log import PART, Records, RolloutLog, read_log
+from training.rollout_log import Records, RolloutLog, read_log
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ def read_episode(path: Path, out: Path) -> Episode:
         LogError: If it is damaged or holds no bus tick; one that is being written is taken as far as it goes.
     """
     log = read_log(path)
-    if path.suffix != PART and (wrong := flaw(path, log)):
-        raise LogError(f"{path} is {wrong}")
+    require_undamaged(path, log)
     if not len(log.bus):
         raise LogError(f"{path} holds no bus tick: choose another episode")
     return Episode(path, log, np.ones(len(log.bus), np.bool_), out)
@@ -102,5 +101,4 @@ def read_episode(path: Path, out: Path) -> Episode:
 def joint_names_of(log: RolloutLog) -> tuple[str, ...]:
     """Return the names of a log's joints; numbers where it does not say them."""
     count = log.bus["position_rad"].shape[1]
-    names = tuple(log.metadata.get("joint_names", "").split())
-    return names if len(names) == count else tuple(f"joint {index}" for index in range(count))
+    return log.joint_names if len(log.joint_names) == count else tuple(f"joint {index}" for index in range(count))

@@ -78,6 +78,12 @@ def flaw(path: Path, log: RolloutLog) -> str:
     return ""
 
 
+def require_undamaged(path: Path, log: RolloutLog) -> None:
+    """Raise LogError if a finished log is damaged; one that nobody has finished is taken as far as it goes."""
+    if path.suffix != PART and (wrong := flaw(path, log)):
+        raise LogError(f"{path} is {wrong}")
+
+
 def read_whole(path: Path) -> RolloutLog:
     """Read a log; raises LogError if it is unfinished, damaged, or none."""
     log = read_log(path)

@@ -17,14 +17,14 @@ import numpy as np
 from fetlock.config import RunConfig
 from fetlock.machines import simulated
 from fetlock.replays.gap import lag_s, rms_by_joint
-from fetlock.replays.logs import another_robot, flaw
+from fetlock.replays.logs import another_robot, require_undamaged
 from fetlock.video import Film
 from robot.errors import LogError, UsageError
 from robot.types import Command, frozen_array
 from sim import Simulation, simulate
 from sim.simulation import SimulatedRobot
 from training.collector import episode_rng
-from training.rollout_log import PART, RolloutLog
+from training.rollout_log import RolloutLog
 
 # The file says when a tick was to the nanosecond.
 _PERIOD_TOLERANCE_S = 1e-9
@@ -164,15 +164,12 @@ def _require_whole(path: Path, log: RolloutLog) -> None:
         raise LogError(f"{path} does not say its {', '.join(sorted(missing))}: it was made by another program or is damaged")
     if len(log.steps) and log.steps["step"][0] != 0:
         raise LogError(f"{path} begins at step {log.steps['step'][0]} of its episode: only a log with the episode's start can be replayed")
-    # A log that nobody has finished is played as far as it goes.
-    if path.suffix != PART and (wrong := flaw(path, log)):
-        raise LogError(f"{path} is {wrong}")
+    require_undamaged(path, log)
 
 
 def _require_same_robot(path: Path, log: RolloutLog, joint_names: tuple[str, ...], config: RunConfig) -> None:
-    recorded = tuple(log.metadata.get("joint_names", "").split())
     # Logs of format 1 do not name their joints.
-    same = recorded == joint_names if recorded else log.metadata.get("robot") == config.robot.kind
+    same = log.joint_names == joint_names if log.joint_names else log.metadata.get("robot") == config.robot.kind
     if not same or log.bus["position_rad"].shape[1] != len(joint_names):
         raise another_robot(path, log, config)
     rate_hz = 1.0 / float(log.bus["period_s"][0])

@@ -45,6 +45,11 @@ class RolloutLog:
     complete: bool
     intact: bool
 
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Names of the joints, in the order of every (n,) field; none where the log does not say them (format 1)."""
+        return tuple(self.metadata.get("joint_names", "").split())
+
 
 def read_log(path: Path) -> RolloutLog:
     """Read one file up to its end or its damage.
