@@ -14,6 +14,7 @@ from fetlock.config import RunConfig, load_config
 from policy.layout import TRANSITION_FIELDS, PolicyLayout
 from policy.snapshot import Policy, load_policy
 from robot.errors import CheckpointError, UsageError
+from training.config import PriorConfig
 from training.records import learnable
 from training.rollout_log import read_run
 from training.runs import PRIOR_FOLDER
@@ -60,14 +61,18 @@ def find_beginning(config: RunConfig) -> Beginning | None:
         return None
     layout = policy_layout(config)
     networks = None if prior.policy is None else _networks(Path(prior.policy), layout, config)
-    runs = prior.runs
-    if runs is None:
-        is_run = prior.policy is not None and (Path(prior.policy) / "rollouts").is_dir()
-        runs = (prior.policy,) if is_run and prior.policy is not None else ()
-    paths = tuple(Path(run) for run in runs) if prior.share else ()
+    paths = _runs(prior) if prior.share else ()
     for path in paths:
         _require_data(path, layout)
     return Beginning(networks, paths)
+
+
+def _runs(prior: PriorConfig) -> tuple[Path, ...]:
+    """Return the runs that are named for their data, else the one whose policy it is; a policy alone has none."""
+    if prior.runs is not None or prior.policy is None:
+        return tuple(Path(run) for run in prior.runs or ())
+    source = Path(prior.policy)
+    return (source,) if (source / "rollouts").is_dir() else ()
 
 
 def _networks(path: Path, layout: PolicyLayout, config: RunConfig) -> tuple[Mapping[str, Tensor], CheckpointState]:

@@ -91,9 +91,10 @@ def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> Itera
     rollouts = folder.path / "rollouts"
     recover(rollouts)
     with linked(layout, stream_positions(rollouts, config.train.collectors)) as (shape, link):
-        steps = read_run(rollouts)
-        for index in range(config.train.collectors):
-            link.counters.set(f"box_{index}", ActionBox.after(config.train.caution, steps, index).bound)
+        if config.train.caution is not None:
+            steps = read_run(rollouts)
+            for index in range(config.train.collectors):
+                link.counters.set(f"box_{index}", ActionBox.after(config.train.caution, steps, index).bound)
         yield shape, link
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from policy.acting import Actor
 from robot.errors import LogError
-from training.env import RobotEnv
+from training.env import RobotEnv, StepResult
 
 # Episode seeds of evaluations lie apart from those of any collector.
 _EVALUATION_STREAM = 2**20
@@ -57,20 +57,34 @@ class Evaluation(BaseModel):
         return self.mark, self.mean_return
 
 
+class Tally:
+    """Adds the policy ticks of an episode up."""
+
+    def __init__(self) -> None:
+        self._reward = 0.0
+        self._measures: list[float] = []
+
+    def add(self, result: StepResult, limit: int | None = None) -> Episode | None:
+        """Take a tick; return the episode if it has ended, or has `limit` ticks."""
+        self._reward += result.reward
+        self._measures.append(result.measure)
+        if result.terminated or result.truncated or len(self._measures) == limit:
+            return Episode(self._reward, len(self._measures), float(np.mean(self._measures)), result.terminated)
+        return None
+
+
 def run_episode(
     env: RobotEnv[Any], actor: Actor, seed: int, each_step: Callable[[], None] = lambda: None, limit: int | None = None
 ) -> Episode:
     """Run one episode of the mean action from the start that `seed` draws, or its first `limit` steps."""
     observation = env.begin(np.random.default_rng([_EVALUATION_STREAM, seed]))
-    reward, measures = 0.0, []
+    tally = Tally()
     while True:
         result = env.advance(actor.act(observation, None))
         each_step()
         observation = result.observation
-        reward += result.reward
-        measures.append(result.measure)
-        if result.terminated or result.truncated or len(measures) == limit:
-            return Episode(reward, len(measures), float(np.mean(measures)), result.terminated)
+        if (episode := tally.add(result, limit)) is not None:
+            return episode
 
 
 def summarise(episodes: list[Episode], mark: Mark, *, steps: int, updates: int, version: int, seconds: float) -> Evaluation:

@@ -6,7 +6,7 @@ from policy.layout import Vector
 from robot.errors import PolicyError
 from training.collector import Collector
 from training.env import StepResult
-from training.evaluation import Episode
+from training.evaluation import Episode, Tally
 from training.judging import Judge
 from training.link import Link
 from training.transport import Weights, WeightSlot
@@ -61,7 +61,7 @@ class Rehearsal(WeightFeed):
         self._judged = judge.version
         self._candidate: Weights | None = None
         self._episodes: list[Episode] = []
-        self._results: list[StepResult] = []
+        self._tally = Tally()
 
     def poll(self) -> None:
         if self._candidate is None and self._collector.between_episodes:
@@ -73,15 +73,12 @@ class Rehearsal(WeightFeed):
         if self._candidate is None:
             return
         if result is None:
-            self._results = []
+            self._tally = Tally()
             return
-        self._results.append(result)
-        if not (result.terminated or result.truncated):
+        if (episode := self._tally.add(result)) is None:
             return
-        reward, measure = (sum(float(getattr(step, name)) for step in self._results) for name in ("reward", "measure"))
-        count = len(self._results)
-        self._episodes.append(Episode(reward, count, measure / count, failed=result.terminated))
-        self._results = []
+        self._tally = Tally()
+        self._episodes.append(episode)
         if len(self._episodes) == self._judge.terms.episodes:
             self._judge.decide(self._candidate, self._episodes)
             self._judge.report(self._link.counters, self._candidate.version)
@@ -96,5 +93,5 @@ class Rehearsal(WeightFeed):
             return
         self._judged = candidate.version
         if self._adopt(candidate.version, candidate.vector):
-            self._candidate, self._episodes, self._results = candidate, [], []
+            self._candidate, self._episodes, self._tally = candidate, [], Tally()
             self._collector.mean = True
