@@ -85,7 +85,7 @@ class Tab:
 
     def wait(self, expression: str, limit_s: float = _ANSWER_S) -> bool:
         """Wait until a JavaScript expression is true; return whether it became so in time."""
-        return _eventually(lambda: bool(self.ask(expression)), limit_s)
+        return eventually(lambda: bool(self.ask(expression)), limit_s)
 
     def press(self, selector: str) -> float:
         """Press the mouse in the middle of an element; return when, monotonic time, s."""
@@ -144,7 +144,7 @@ def browsing(width_px: int = 1280, height_px: int = 800) -> Iterator[Tab]:
 
 def _debugger(announced: Path) -> str:
     """Return the debugger's address of the first page."""
-    if not _eventually(lambda: announced.is_file() and "\n" in announced.read_text(), _START_S):
+    if not eventually(lambda: announced.is_file() and "\n" in announced.read_text(), _START_S):
         raise StaleError(f"the browser did not start within {_START_S:g} s")
     port = int(announced.read_text().splitlines()[0])
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=_ANSWER_S) as answer:
@@ -152,8 +152,9 @@ def _debugger(announced: Path) -> str:
     return str(pages[0]["webSocketDebuggerUrl"])
 
 
-def _eventually(condition: Callable[[], bool], limit_s: float) -> bool:
+def eventually(condition: Callable[[], bool], limit_s: float, look_s: float = _LOOK_S) -> bool:
+    """Return whether something comes to hold within a time, s; it is looked at every `look_s`."""
     end_s = monotonic_s() + limit_s
     while not (met := condition()) and monotonic_s() < end_s:
-        sleep_s(_LOOK_S)
+        sleep_s(look_s)
     return met

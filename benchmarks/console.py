@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
-from benchmarks.chromium import Tab, browsing
+from benchmarks.chromium import Tab, browsing, eventually
 from benchmarks.report import Report
 from fetlock.motion_process import MotionProcess
 from robot.clock import monotonic_s, sleep_s
@@ -98,7 +98,7 @@ def _measure(tab: Tab, board: StopBoard, drive: _Drive, trips: int) -> list[floa
 
 def _press(tab: Tab, drive: _Drive, press: Callable[[], float]) -> float:
     asked_s = press()
-    _require(_eventually(lambda: drive.held_s() > asked_s), "a stop did not reach the motion process")
+    _require(eventually(lambda: drive.held_s() > asked_s, _SOON_S, _LOOK_S), "a stop did not reach the motion process")
     hold_ms = (drive.held_s() - asked_s) * 1e3
     # Its second way has arrived as well by the time the page has its answer.
     _require(tab.wait("document.getElementById('stop-said').className === 'good'"), "the page had no answer")
@@ -138,7 +138,7 @@ class _Drive:
                     return False
             return True
 
-        _require(_eventually(begun), "no episode begins")
+        _require(eventually(begun, _SOON_S, _LOOK_S), "no episode begins")
 
     def held_s(self) -> float:
         """Return when the first tick that a stop on the board holds was published, monotonic time, s; 0 while none does."""
@@ -193,13 +193,6 @@ def _cpu_s(pid: int) -> float:
     # proc(5): fields 14 and 15 of stat, user and system time; the name before them may hold blanks.
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _eventually(condition: Callable[[], bool]) -> bool:
-    end_s = monotonic_s() + _SOON_S
-    while not (met := condition()) and monotonic_s() < end_s:
-        sleep_s(_LOOK_S)
-    return met
 
 
 def _require(met: bool, otherwise: str) -> None:

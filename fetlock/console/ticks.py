@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from fetlock.console.state import RobotView
+from fetlock.plots.interventions import name_of
 from robot.transport import OverrunError, Ring
 from safety.tick_records import Record, applied_of, state_of
 from safety.types import INTERVENTIONS, Reason
@@ -63,7 +64,7 @@ def robot_view(rows: Record, joint_names: tuple[str, ...], silent_s: float) -> R
     shares = {"": float(np.mean((masks & int(INTERVENTIONS)) != 0))}
     for reason in Reason:
         if reason in INTERVENTIONS and (share := float(np.mean((masks & int(reason)) != 0))):
-            shares[(reason.name or "").replace("_", " ").lower()] = share
+            shares[name_of(reason)] = share
     return RobotView(
         mode=applied.mode,
         causes=applied.causes,

@@ -76,6 +76,11 @@ def stages_of(log: RolloutLog) -> EpisodeStages:
     return EpisodeStages(place, len(steps), len(masks), {stage: count for stage, count in changed.items() if count}, overridden)
 
 
+def name_of(stage: Reason) -> str:
+    """Return the name of a stage of the guard, for people."""
+    return str(stage.name).lower().replace("_", " ")
+
+
 def draw_stages(axes: Axes, episodes: Sequence[EpisodeStages], *, overrides: bool) -> None:
     """Draw the share of ticks that each stage changed, in percent, over environment steps.
 
@@ -86,11 +91,7 @@ def draw_stages(axes: Axes, episodes: Sequence[EpisodeStages], *, overrides: boo
     """
     told = [episode for episode in sorted(episodes, key=lambda episode: episode.place) if episode.ticks]
     at = np.cumsum([episode.steps for episode in told])
-    lines = {
-        str(stage.name).lower().replace("_", " "): _percent(told, stage)
-        for stage in Reason
-        if stage and bool(stage & INTERVENTIONS) == overrides
-    }
+    lines = {name_of(stage): _percent(told, stage) for stage in Reason if stage and bool(stage & INTERVENTIONS) == overrides}
     lines = {name: line for name, line in lines.items() if line.any()}
     if overrides and len(lines) > 1:
         lines["any of them"] = np.array([100.0 * episode.overridden / episode.ticks for episode in told])

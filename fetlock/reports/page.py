@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from fetlock.plots.interventions import name_of
 from fetlock.reports.drawings import Drawings
 from fetlock.reports.facts import Facts
 from fetlock.reports.films import sources
@@ -149,7 +150,7 @@ def _joints(drawings: Drawings) -> str:
 
 def _guard(facts: Facts, drawings: Drawings) -> str:
     rows = "".join(
-        f"<tr><th>{escape(str(stage.name).lower().replace('_', ' '))}</th><td>{'overrides' if stage & INTERVENTIONS else 'shapes'}</td>"
+        f"<tr><th>{escape(name_of(stage))}</th><td>{'overrides' if stage & INTERVENTIONS else 'shapes'}</td>"
         f'<td class="right">{count:,}</td><td class="right">{100.0 * count / facts.ticks:.2f} %</td></tr>'
         for stage, count in facts.stages.items()
     )

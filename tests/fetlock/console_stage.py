@@ -9,7 +9,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,18 +22,12 @@ from robot.types import Command
 from safety import MotionClient
 from safety.estop import StopBoard
 from safety.types import Cause, Mode
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a person asked for; anything else that stops the robot is this machine's load, and it is begun anew.
 ASKED = Cause.ASKED | Cause.STOP_HOLD | Cause.OPERATOR_GONE
 _SOON_S = 60.0
-
-
-def eventually(condition: Callable[[], bool], limit_s: float = _SOON_S) -> bool:
-    end_s = monotonic_s() + limit_s
-    while not condition() and monotonic_s() < end_s:
-        sleep_s(0.01)
-    return condition()
 
 
 class Driver:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from robot.clock import monotonic_s, sleep_s
+from robot.clock import monotonic_s
 from safety.estop import StopBoard
 from safety.stop_records import StopLevel
 from safety.types import Mode
 from tests.fetlock.recorded import record_run
 from tests.safety.served import unique
+from tests.waiting import eventually
 from training.rollout_log import log_files, read_log, read_run
 
 pytestmark = pytest.mark.realtime
@@ -40,13 +41,6 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[StopBoard]:
     with StopBoard(name) as made:
         yield made
     Path("/dev/shm", name).unlink(missing_ok=True)
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    end_s = monotonic_s() + _SOON_S
-    while not condition() and monotonic_s() < end_s:
-        sleep_s(0.05)
-    return condition()
 
 
 @contextmanager

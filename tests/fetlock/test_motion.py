@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ from robot import Clock, Robot, RobotError, StaleError, command
 from robot.clock import TickStatistics, monotonic_s, sleep_s
 from safety import Mode, MotionClient, MotionClock, MotionLink, RemoteMotion
 from safety.tick_records import state_of
+from tests import waiting
 from tests.robot_contract import RobotContract
 from tests.safety.served import CountingRobot, spin, unique
 
+eventually = partial(waiting.eventually, limit_s=20.0)
 pytestmark = pytest.mark.realtime
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,13 +38,6 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 def attach(name: str, stale_after_s: float = PATIENT_S) -> MotionClient:
     return MotionClient(name, monotonic_s, sleep_s, stale_after_s)
-
-
-def eventually(condition: Callable[[], bool], limit_s: float = 20.0) -> bool:
-    end_s = monotonic_s() + limit_s
-    while not condition() and monotonic_s() < end_s:
-        sleep_s(0.02)
-    return condition()
 
 
 def blocks(name: str) -> list[str]:

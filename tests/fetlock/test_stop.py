@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from safety import MotionLink, sweep_dead
 from safety.estop import StopBoard
 from safety.stop_records import StopLevel
 from tests.safety.served import unique
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.realtime
 
@@ -44,13 +45,6 @@ def board(board_name: str) -> Iterator[StopBoard]:
 
 def stop(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "fetlock", "stop", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    end_s = monotonic_s() + _SOON_S
-    while not condition() and monotonic_s() < end_s:
-        sleep_s(0.01)
-    return condition()
 
 
 def level(board: StopBoard) -> StopLevel | None:
