@@ -302,9 +302,7 @@ def connect_hardware(config: RunConfig) -> BusMachine:
     real = RealTimeClock(1.0 / config.bus_hz)
 
     def reset(_: np.random.Generator) -> None:
-        """A robot of metal begins where it stands. Nobody has read its IMU since the last time: what waits at its port is old."""
-        if isinstance(senses.imu, SerialImu):
-            senses.imu.wait_newer(monotonic_s(), _IMU_WAIT_S)
+        """A robot of metal begins where it stands."""
         robot.resync()
         real.start()
 

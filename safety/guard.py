@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from robot.errors import CommandError, RobotError, StaleError, UsageError
+from robot.errors import CommandError, RobotError, UsageError
 from robot.protocols import Robot
 from robot.types import Command, RobotState
 from safety.arming import arming_complaints, standing_complaints
@@ -117,6 +117,7 @@ class GuardedRobot:
         try:
             self._state = self._robot.read()
         except RobotError as error:
+            self._state = None
             self._raised |= cause_of(error)
             # What stops from outside, and a cut, do not wait for a robot that can be read.
             self._look(Ask.NONE)
@@ -174,8 +175,6 @@ class GuardedRobot:
         if self.mode not in (Mode.BOOT, Mode.DISARMED):
             return
         self._look(Ask.RELEASE)
-        with contextlib.suppress(StaleError):
-            self.refresh()
         complaints = arming_complaints(self.read(), self.config, self._emitter.widest, self.joint_names, self._capability)
         if self.causes:
             complaints.append(f"stopped because {sentences(self.causes)}")
@@ -279,6 +278,8 @@ class GuardedRobot:
             self._step()
         applied = self._send(emission, state, command)
         self._emitter.keep(emission)
+        # The next tick looks anew.
+        self._state = None
         return applied
 
     def _send(self, emission: Emission, state: RobotState, command: Command | None) -> AppliedCommand:
@@ -303,9 +304,6 @@ class GuardedRobot:
 
     def _reseed(self, mode: Mode) -> None:
         """Begin at the measured pose, for what drives in a mode."""
-        with contextlib.suppress(StaleError):
-            self.refresh()
-        # A sensor that nobody read during a pause, such as arming takes, has old data once.
         self._state = self._robot.read()
         self._emitter.begin(self._state.joints.position_rad, mode)
         self._notes = self._notes & Note.WATCHED_ANEW | (Note.BEGUN if self._emitter.narrow else Note.BEGUN_WIDE)

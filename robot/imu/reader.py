@@ -39,8 +39,8 @@ class SerialImu:
     """Implements ImuSource over a serial port. No thread: every call takes all that waits in the port and keeps the newest sample.
 
     `age_s` counts from the stamp, the time at which a sample was taken off the port. It came some time after the read before that, and
-    whether it is stale is judged as if it had come right then: what piled up while nobody read is never taken for new. So read at least
-    every `max_age_s`, and after a pause call `wait_newer` first.
+    whether it is stale is judged as if it had come right then: what piled up while nobody read is never taken for new. So the first read
+    after a pause of more than `max_age_s` waits for the next sample; every other returns at once.
 
     Args:
         config: Of the device.
@@ -81,13 +81,18 @@ class SerialImu:
         return self._newest.stamp_s if self._newest else -math.inf
 
     def read(self) -> ImuState:
-        """Return the newest orientation and rate of the base, with its age, without waiting.
+        """Return the newest orientation and rate of the base, with its age.
+
+        Waits only where nobody has looked for more than `max_age_s`, and at most as long, in real time, for a sample whose age is known.
 
         Raises:
             StaleError: If none is certainly younger than `max_age_s`.
             PortLostError: If the port is gone.
             ClosedError: After `close`.
         """
+        now_s = self._now_s()
+        if now_s - self._empty_s > self._config.max_age_s:
+            return self.wait_newer(now_s - self._config.max_age_s, self._config.max_age_s)
         self._take(0.0)
         newest = self._newest
         if newest is None:
@@ -95,8 +100,8 @@ class SerialImu:
         oldest_s = self._now_s() - newest.absent_s
         if oldest_s > self._config.max_age_s:
             raise StaleError(
-                f"the newest sample of {self._name} may be {oldest_s:.3f} s old (bound {self._config.max_age_s}): read it at least that "
-                f"often, or call wait_newer after a pause; if it sends nothing, {self._advice()}"
+                f"the newest sample of {self._name} may be {oldest_s:.3f} s old (bound {self._config.max_age_s}): if it sends nothing, "
+                f"{self._advice()}"
             )
         return self._state(newest)
 

@@ -737,6 +737,28 @@ def test_what_a_guard_says_it_has_read_is_what_the_robot_measured():
         np.testing.assert_array_equal(read().joints.position_rad, [0.1, 0.2, 0.3])
 
 
+def test_a_tick_that_nobody_read_for_reads_itself():
+    guard, robot, _ = recorded()
+    guard.read()
+    guard.write(GOOD)
+    robot.tick(TICK_S)
+    robot.calls.clear()
+    guard.write(GOOD)
+    assert robot.calls == ["read"]
+
+
+def test_what_was_read_before_a_read_that_failed_is_forgotten():
+    guard, robot, _ = recorded()
+    guard.read()
+    robot.error = StaleError("old data")
+    with pytest.raises(StaleError):
+        guard.read()
+    robot.error = None
+    robot.calls.clear()
+    guard.write(GOOD)
+    assert robot.calls == ["read"]
+
+
 def test_an_emergency_stop_that_nobody_has_looked_at_yet_keeps_torque_off():
     drive = Torque()
     rig = Rig(drive=drive, engaged=False)
@@ -918,42 +940,6 @@ def test_a_robot_without_torque_hears_of_the_outside_when_it_is_asked_to():
     rig.station.causes = Cause.STOP_HOLD
     rig.guard.poll()
     assert rig.guard.causes is Cause.STOP_HOLD
-
-
-class ForgetfulRobot(InstantRobot):
-    """Has old data at its first read after a pause, as a sensor has that nobody read meanwhile."""
-
-    def __init__(self) -> None:
-        super().__init__(3)
-        self.paused = False
-
-    def read(self) -> RobotState:
-        if self.paused:
-            self.paused = False
-            raise StaleError("the newest sample is old")
-        return super().read()
-
-
-class SlowTorque(Torque):
-    """Takes its time to come on."""
-
-    def __init__(self, robot: ForgetfulRobot) -> None:
-        super().__init__()
-        self._robot = robot
-
-    def arm(self) -> None:
-        super().arm()
-        self._robot.paused = True
-
-
-def test_old_data_after_a_pause_and_after_arming_stop_nothing():
-    robot = ForgetfulRobot()
-    guard = GuardedRobot(robot, CONFIG, PERIOD_S, now_s=InstantClock(robot, PERIOD_S).now_s, drive=SlowTorque(robot))
-    robot.paused = True
-    guard.arm()
-    assert (guard.mode, guard.causes) == (Mode.ARMED_HOLD, Cause.NONE)
-    guard.engage()
-    np.testing.assert_array_equal(guard.write(GOOD).position_rad, [0.05, 0.0, 0.0])
 
 
 def test_a_robot_that_was_put_elsewhere_between_two_drives_has_not_jumped():

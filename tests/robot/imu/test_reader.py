@@ -86,11 +86,27 @@ def test_what_piled_up_in_a_pause_is_not_taken_for_new(connect: Connect) -> None
     # It came some time in this second: when, nobody knows.
     rig.clock.now_s += 1.0
     sleep_s(0.05)
-    with pytest.raises(StaleError, match=r"1\.\d+ s old"):
+    with pytest.raises(StaleError, match=r"nothing new for 0\.1 s"):
         rig.imu.read()
     assert rig.imu.statistics.samples == 2
     rig.step()
     assert rig.imu.read().age_s == 0.0
+
+
+def test_the_first_read_after_a_pause_waits_for_the_next_sample() -> None:
+    motions = [random_motion(np.random.default_rng(seed)) for seed in range(2)]
+    with closing(EmulatedImu(ImuConfig(max_age_s=SOON_S))) as device, closing(SerialImu(device.config, clock := HandClock())) as imu:
+        device.emit(*motions[0], 0.0)
+        clock.now_s += 2.0 * SOON_S
+        sender = threading.Timer(0.3, device.emit, (*motions[1], 0.0))
+        sender.start()
+        assert same(imu.read(), motions[1], device.config)
+        sender.join()
+        # It looks again at once: there is no pause to wait after.
+        clock.now_s += SOON_S
+        start_s = monotonic_s()
+        assert same(imu.read(), motions[1], device.config)
+        assert monotonic_s() - start_s < SOON_S
 
 
 def test_what_came_before_opening_is_not_read() -> None:
