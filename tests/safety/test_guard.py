@@ -747,16 +747,29 @@ def test_a_tick_that_nobody_read_for_reads_itself():
     assert robot.calls == ["read"]
 
 
-def test_what_was_read_before_a_read_that_failed_is_forgotten():
+@pytest.mark.parametrize("way", ["read", "refresh"])
+def test_what_was_read_before_a_read_that_failed_is_forgotten(way: str):
     guard, robot, _ = recorded()
     guard.read()
     robot.error = StaleError("old data")
     with pytest.raises(StaleError):
-        guard.read()
+        getattr(guard, way)()
     robot.error = None
     robot.calls.clear()
     guard.write(GOOD)
     assert robot.calls == ["read"]
+
+
+def test_a_robot_that_only_a_person_may_release_is_to_be_moved_by_nobody():
+    rig = Rig()
+    rig.guard.require_releasable()
+    # What ends by itself forbids nothing.
+    rig.guard.trip(Cause.ASKED)
+    rig.guard.require_releasable()
+    # It is looked for now, not at the next tick.
+    rig.station.causes = Cause.STOP_CUT
+    with pytest.raises(HeldError, match="emergency stop"):
+        rig.guard.require_releasable()
 
 
 def test_an_emergency_stop_that_nobody_has_looked_at_yet_keeps_torque_off():
