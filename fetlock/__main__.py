@@ -24,6 +24,7 @@ VERBS = {
     "inject": ("fetlock.inject", "break something of an emulated machine, a motion process or a run on purpose, by name"),
     "eval": ("fetlock.evaluate", "run episodes of a trained policy's mean action and report returns, speed and falls"),
     "run": ("fetlock.run_policy", "run a learned policy on a robot, in simulated or in real time; nothing is learned"),
+    "teleop": ("fetlock.teleop", "drive a robot by keyboard or gamepad, or take over one that learns; all of it is logged"),
     "reset": ("fetlock.reset_robot", "bring a robot back to where an episode begins, from any fallen pose"),
     "stop": ("fetlock.stop", "stop every robot on this machine, watch over them, or release the stop; needs nothing else to work"),
     "console": ("fetlock.console.verb", "serve the operator's page: mode and reason, STOP, joints, loop, curves; it watches what runs"),

@@ -49,6 +49,9 @@ class Pilot:
         layout: What it sees and does; fits the robot.
         vector: Its parameters, shape (layout.vector_size,).
         version: Goes into the log; at least 1, for 0 stands for nobody.
+        person: Returns the action of a person who drives in its place, shape (a,); None while nobody does.
+        turn: Returns how fast the heading that is walked along turns to the left, rad/s.
+        keys: Told every key that is pressed at the terminal, in a thread, where time is real.
         once: For one episode only; then the robot is brought back to where one begins, if it has a routine.
         episode: Number of the first episode: draws its start.
     """
@@ -57,6 +60,9 @@ class Pilot:
     layout: PolicyLayout
     vector: Vector
     version: int
+    person: Callable[[], Vector | None] = lambda: None
+    turn: Callable[[], float] | None = None
+    keys: Callable[[bytes], None] = lambda _: None
     once: bool = False
     episode: int = 0
 
@@ -163,7 +169,7 @@ def run_realtime(
     with MotionProcess(name, arguments, log):
         client = MotionClient(name, monotonic_s, sleep_s)
         try:
-            with space_stops():
+            with space_stops(pilot.keys):
                 report = _drive_client(folder, pilot, config, client, seconds)
         finally:
             client.stop()
@@ -197,7 +203,17 @@ def _drive(folder: RunFolder, pilot: Pilot, config: RunConfig, env: RobotEnv[Wal
     figures = _Figures()
     with recording(folder, config, pilot.layout) as recorder:
         link = recorder.link
-        collector = Collector(env, pilot.actor, link.steps[0], link.bus[0], seed=config.seed, index=0, episode=pilot.episode, mean=True)
+        collector = Collector(
+            env,
+            pilot.actor,
+            link.steps[0],
+            link.bus[0],
+            seed=config.seed,
+            index=0,
+            episode=pilot.episode,
+            mean=True,
+            person=pilot.person,
+        )
         collector.adopt(pilot.version, pilot.vector)
         if realtime:
             gc.freeze()
@@ -212,6 +228,8 @@ def _drive(folder: RunFolder, pilot: Pilot, config: RunConfig, env: RobotEnv[Wal
                 elif not realtime and ring_full(link, 0):
                     sleep_s(_WAIT_S)
                 else:
+                    if pilot.turn is not None and not collector.between_episodes:
+                        env.turn(pilot.turn() * env.motion.policy_period_s)
                     figures.count(collector, collector.collect(explore=False))
         finally:
             gc.enable()

@@ -8,7 +8,7 @@ import select
 import sys
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from fetlock.stop_motion import stop_motion
 from robot.clock import monotonic_s
@@ -32,6 +32,11 @@ def next_keys(keyboard: int | None, period_s: float) -> bytes | None:
         return os.read(ready[0], _KEY_BYTES) or None
     except OSError:
         return None
+
+
+def attended() -> bool:
+    """Tell whether a person sits at this terminal; a job in the background would be stopped by its shell for touching it."""
+    return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
 
 
 @contextlib.contextmanager
@@ -58,15 +63,18 @@ def each_key(keyboard: int | None, *, signals: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def space_stops() -> Iterator[None]:
-    """While a person sits at this terminal, space holds every robot of this machine, as `fetlock stop` does; without one, nothing."""
-    # A job in the background would be stopped by its shell for touching the terminal.
-    if not sys.stdin.isatty() or os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp():
+def space_stops(heed: Callable[[bytes], None] = lambda _: None) -> Iterator[None]:
+    """While a person sits at this terminal, space holds every robot of this machine, as `fetlock stop` does; without one, nothing.
+
+    Args:
+        heed: Told every key, in a thread.
+    """
+    if not attended():
         yield
         return
     keyboard, over = sys.stdin.fileno(), threading.Event()
     with StopBoard() as board, each_key(keyboard, signals=True):
-        reader = threading.Thread(target=_read, args=(keyboard, board, over), daemon=True, name="fetlock-space")
+        reader = threading.Thread(target=_read, args=(keyboard, board, heed, over), daemon=True, name="fetlock-space")
         reader.start()
         sys.stderr.write("space holds the robot; 'fetlock stop --clear' elsewhere releases it\n")
         try:
@@ -76,7 +84,7 @@ def space_stops() -> Iterator[None]:
             reader.join()
 
 
-def _read(keyboard: int, board: StopBoard, over: threading.Event) -> None:
+def _read(keyboard: int, board: StopBoard, heed: Callable[[bytes], None], over: threading.Event) -> None:
     while not over.is_set():
         keys = next_keys(keyboard, _LOOK_S)
         if keys is None or _SPACE in keys:
@@ -85,3 +93,5 @@ def _read(keyboard: int, board: StopBoard, over: threading.Event) -> None:
             stop_motion(_PATIENCE_S)
         if keys is None:
             return
+        if keys:
+            heed(keys)

@@ -17,6 +17,7 @@ from fetlock.config import load_config
 from fetlock.machines import HardwareConfig
 from robot.dynamixel.port import holding_process
 from robot.errors import FetlockError, RobotError, UsageError
+from robot.transport import alive
 from safety import MotionLink
 from training.runs import LOGS
 
@@ -39,6 +40,11 @@ class Target:
     role: str
     robot: str
     metal: bool
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return alive(self.pid)
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it is still there."""

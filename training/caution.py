@@ -29,7 +29,7 @@ class ActionBox:
         if len(steps):
             ends = steps[(steps["collector"] == collector) & ((steps["terminated"] | steps["truncated"]) != 0)]
             for end in ends:
-                box.judge(failed=bool(end["terminated"]) or end["mode"] != Mode.ACTIVE)
+                box.judge(failed=bool(end["terminated"]) or end["mode"] == Mode.HOLD)
         return box
 
     def clip(self, action: Vector) -> Vector:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,7 +66,8 @@ class Collector:
         stamp_s: Of the newest step that an earlier collector of this index recorded, 0 if there was none.
         goes_on: Asked where a robot that does not begin is waited for: whether the run goes on.
         mean: Whether to take the policy's mean action, as a robot does that has learned.
-        box: What actions are clipped to.
+        box: What the policy's actions are clipped to.
+        person: Returns the action of a person who drives now, shape (a,); None while nobody does.
 
     Attributes:
         mean: Whether the policy's mean action is taken.
@@ -90,6 +92,7 @@ class Collector:
         goes_on: Callable[[], bool] = lambda: True,
         mean: bool = False,
         box: ActionBox | None = None,
+        person: Callable[[], Vector | None] = lambda: None,
     ) -> None:
         self._env = env
         self._actor = actor
@@ -109,6 +112,7 @@ class Collector:
         self._goes_on = goes_on
         self.mean = mean
         self.box = box or ActionBox(None)
+        self._person = person
         self._interrupted = 0
         self.episode = episode
         self.stamp_s = stamp_s
@@ -153,7 +157,8 @@ class Collector:
             self._step = 0
             self.lateness_s = 0.0
         observation = self._observation
-        action = self.box.clip(self._action(observation, explore=explore))
+        person = self._person()
+        action = self.box.clip(self._action(observation, explore=explore)) if person is None else person
         try:
             result = self._env.advance(action)
         except RobotError as error:
@@ -163,14 +168,17 @@ class Collector:
             _log.warning("episode %d was cut off after %d steps: %s", self.episode, self._step, error)
             self.hold(cause_of(error))
             return None
-        self._append(observation, action, result, 0 if explore or self._version is None else self._version)
+        if person is not None and result.mode is Mode.ACTIVE:
+            result = replace(result, mode=Mode.TELEOP)
+        version = self._version if person is None and not explore else None
+        self._append(observation, action, result, version or 0)
         self._observation = result.observation
         self._step += 1
         if result.terminated or result.truncated:
             self._observation = None
             self._interrupted = 0
             self.episode += 1
-            self.box.judge(failed=result.terminated or result.mode is not Mode.ACTIVE)
+            self.box.judge(failed=result.terminated or result.mode is Mode.HOLD)
         return result
 
     def _action(self, observation: Vector, *, explore: bool) -> Vector:

@@ -20,7 +20,7 @@ from robot.types import Command, FloatArray, RobotState, frozen_array
 from safety import ArenaConfig, Cause, GuardedRobot
 from safety.motion import BusTick, Motion
 from safety.types import Mode, Reason
-from training.tasks.task import Memory, Observation, Task
+from training.tasks.task import Headed, Memory, Observation, Task
 
 # Puts the robot into a start pose and lets the policy drive; returns the bus ticks that a routine took, none after a teleport. Where it
 # waits, it asks whether an episode is still wanted.
@@ -178,6 +178,18 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
             reasons,
             ticks,
         )
+
+    def turn(self, angle_rad: float) -> None:
+        """Turn the heading that the task is about to the left, rad, from the next step on.
+
+        Raises:
+            UsageError: If the task has none, or before `reset`.
+        """
+        if not isinstance(self.task, Headed):
+            raise UsageError("this task has no heading that could be turned")
+        if self._memory is None:
+            raise UsageError("turn was called before reset: call reset first")
+        self._memory = self.task.turned(self._memory, angle_rad)
 
     def hold(self, cause: Cause) -> None:
         """Stop the robot for a cause and keep it held for a policy tick; then comes `begin`. A robot that has not begun stays as it is.

@@ -1,6 +1,7 @@
 """The shared memory of a run: what its processes say to one another.
 
     collectors --steps, bus ticks--> rings --acknowledged by the logger--> learner --newest weights--> collectors, evaluator
+    a person who drives --newest twist--> collectors
 
 The supervisor creates a link and unlinks it; every other process attaches by name.
 """
@@ -13,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from policy.layout import PolicyLayout
-from robot.transport import Counters, Ring, sweep
+from robot.transport import Counters, Latest, Ring, sweep
 from training.records import bus_dtype, step_dtype
 from training.rollout_log.recovery import StreamPosition
+from training.takeover import TWIST, twist_name
 from training.transport import WeightSlot
 
 # Records of each ring that wait for the logger and the learner: at 900 steps/s, 18 s of steps and of bus ticks at twice the rate.
@@ -65,11 +67,14 @@ class LinkShape:
 class Link:
     """All the shared pieces, attached."""
 
-    def __init__(self, steps: list[Ring], bus: list[Ring], weights: WeightSlot, candidate: WeightSlot, counters: Counters) -> None:
+    def __init__(
+        self, steps: list[Ring], bus: list[Ring], weights: WeightSlot, candidate: WeightSlot, twist: Latest, counters: Counters
+    ) -> None:
         self.steps = steps
         self.bus = bus
         self.weights = weights
         self.candidate = candidate
+        self.twist = twist
         self.counters = counters
 
     @classmethod
@@ -80,11 +85,12 @@ class Link:
         ticks = [Ring.create(f"{shape.prefix}-b{i}", bus, _BUS_CAPACITY, start=start.bus) for i, start in enumerate(starts)]
         weights = WeightSlot.create(f"{shape.prefix}-w", shape.vector)
         candidate = WeightSlot.create(f"{shape.prefix}-c", shape.vector)
+        twist = Latest.create(twist_name(shape.prefix), TWIST)
         counters = Counters.create(f"{shape.prefix}-n", _fields(shape.collectors))
         for i, start in enumerate(starts):
             counters.set(f"episode_{i}", start.episode)
             counters.set(f"stamp_s_{i}", start.stamp_s)
-        return cls(steps, ticks, weights, candidate, counters)
+        return cls(steps, ticks, weights, candidate, twist, counters)
 
     @classmethod
     def attach(cls, shape: LinkShape) -> Link:
@@ -95,6 +101,7 @@ class Link:
             [Ring.attach(f"{shape.prefix}-b{i}", bus, _BUS_CAPACITY) for i in range(shape.collectors)],
             WeightSlot.attach(f"{shape.prefix}-w", shape.vector),
             WeightSlot.attach(f"{shape.prefix}-c", shape.vector),
+            Latest.attach(twist_name(shape.prefix), TWIST),
             Counters.attach(f"{shape.prefix}-n", _fields(shape.collectors)),
         )
 
@@ -117,8 +124,8 @@ class Link:
         for piece in self._pieces():
             piece.unlink()
 
-    def _pieces(self) -> list[Ring | WeightSlot | Counters]:
-        return [*self.steps, *self.bus, self.weights, self.candidate, self.counters]
+    def _pieces(self) -> list[Ring | WeightSlot | Latest | Counters]:
+        return [*self.steps, *self.bus, self.weights, self.candidate, self.twist, self.counters]
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from robot.errors import LogError
 from safety.tick_records import tick_fields
 from safety.types import Mode
 
+# Modes of a step that somebody drove: a policy, or a person instead of it. Any other was the guard's.
+DRIVEN = (int(Mode.ACTIVE), int(Mode.TELEOP))
+
 # Little-endian plain CDR: representation identifier 0x0001, no options.
 CDR_HEADER = b"\x00\x01\x00\x00"
 
@@ -63,7 +66,7 @@ def bus_dtype(joints: int) -> np.dtype[np.void]:
 
 def learnable(steps: NDArray[np.void]) -> NDArray[np.bool_]:
     """Tell which steps can be learned from, shape (k,): neither ticks in HOLD nor proposed actions that are not finite."""
-    mask: NDArray[np.bool_] = (steps["mode"] == Mode.ACTIVE) & np.isfinite(steps["action"]).all(axis=1)
+    mask: NDArray[np.bool_] = np.isin(steps["mode"], DRIVEN) & np.isfinite(steps["action"]).all(axis=1)
     return mask
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from fetlock.arguments import VerbParser
 from fetlock.replays.logs import flaw, some_logs_of
 from robot.errors import LogError
-from safety.types import Mode, Reason
+from safety.types import Reason
+from training.records import DRIVEN
 from training.rollout_log import RolloutLog, read_log, read_run
 
 
@@ -69,7 +70,7 @@ def _of_steps(log: RolloutLog) -> Iterator[str]:
         yield "bus ticks of its first or last step are missing"
     if (np.diff(steps["step"].astype(np.int64)) != 1).any():
         yield "steps of its episode are missing"
-    driven = (steps["mode"] == Mode.ACTIVE) & ((steps["filter_mask"] & int(Reason.NOT_FINITE)) == 0)
+    driven = np.isin(steps["mode"], DRIVEN) & ((steps["filter_mask"] & int(Reason.NOT_FINITE)) == 0)
     for name in ("observation", "next_observation", "reward"):
         if not np.isfinite(steps[name]).all():
             yield f"{name} holds what is no number"

@@ -78,7 +78,7 @@ def compare_actions(paths: Sequence[Path], policy_path: Path, config: RunConfig)
         if float(largest.max()) > worst:
             worst, at = float(largest.max()), f"{path.name}, step {driven['step'][int(largest.argmax())]}"
     if not differences:
-        raise LogError(f"{paths[0]}: no step had a policy, all actions were drawn: choose a later episode")
+        raise LogError(f"{paths[0]}: no step had a policy, all actions were drawn or a person's: choose a later episode")
     rms = np.sqrt(np.mean(np.concatenate(differences) ** 2, axis=0))
     named = {name: float(value) for name, value in zip(layout.action_names, rms, strict=True)}
     return ActionComparison(len(paths), steps, random, same, named, worst, at)
@@ -87,7 +87,7 @@ def compare_actions(paths: Sequence[Path], policy_path: Path, config: RunConfig)
 def sentence(comparison: ActionComparison) -> str:
     """Say a comparison in words."""
     asked = comparison.steps - comparison.random
-    drawn = f" ({comparison.random} more were drawn)" if comparison.random else ""
+    drawn = f" ({comparison.random} more were drawn or driven by a person)" if comparison.random else ""
     head = f"{comparison.logs} logs: {comparison.same} of {asked} actions are the policy's own, bit for bit{drawn}"
     if comparison.same == asked:
         return f"{head}\n"

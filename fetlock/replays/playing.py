@@ -15,8 +15,8 @@ from fetlock.machines import EmulatedConfig, HardwareConfig
 from policy.acting import Backend
 from policy.layout import ACTION_FIELDS, Vector
 from robot.errors import LogError, UsageError
-from safety.types import Mode
 from sim import MinitaurConfig
+from training.records import DRIVEN
 from training.rollout_log import RolloutLog, log_files, read_log
 from training.runs import RunFolder
 
@@ -109,7 +109,7 @@ def actions_to_play(path: Path, log: RolloutLog, made: RunConfig, config: RunCon
         raise LogError(f"{path} begins at step {log.steps['step'][0]} of its episode: only from its start can a motion be played")
     if difference := policy_layout(made).difference(policy_layout(config), ACTION_FIELDS):
         raise UsageError(f"{path}: its actions were made for {difference}: give a fitting --config")
-    driven = log.steps["mode"] == Mode.ACTIVE
+    driven = np.isin(log.steps["mode"], DRIVEN)
     count = len(driven) if driven.all() else int(np.argmin(driven))
     if not count:
         raise LogError(f"{path}: the guard held the robot from the first step on: choose another episode")

@@ -60,6 +60,22 @@ def test_one_seed_gives_one_episode(seed, moves):
     assert play() == play()
 
 
+def test_a_heading_that_is_turned_to_the_left_makes_the_robot_stray_to_the_right():
+    straight, turned = walking_env(), walking_env()
+    for env in (straight, turned):
+        env.reset(seed=0)
+    turned.turn(0.3)
+    for _ in range(3):
+        along, off = straight.advance(np.zeros(8, np.float32)).observation, turned.advance(np.zeros(8, np.float32)).observation
+        yaw = straight.task.observation_names.index("yaw")
+        assert off[yaw] - along[yaw] == pytest.approx(-0.3, abs=1e-6)
+
+
+def test_only_an_episode_has_a_heading():
+    with pytest.raises(UsageError, match="before reset"):
+        walking_env().turn(0.1)
+
+
 @given(actions)
 def test_the_legs_map_and_its_inverse_are_exact(action):
     _, memory = TASK.start(state())

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from policy.acting import make_actor
-from policy.layout import PolicyLayout
+from policy.gaits import Walker
+from policy.layout import PolicyLayout, Vector
 from robot.clock import request_realtime, set_timer_slack, sleep_s
-from robot.errors import RobotError
+from robot.errors import RobotError, UsageError
 from safety import Cause
 from training.caution import ActionBox
 from training.collector import Collector
@@ -20,6 +21,7 @@ from training.feed import Rehearsal, WeightFeed
 from training.judging import Judge, Terms
 from training.link import Link, LinkShape
 from training.roles import orphaned
+from training.takeover import Takeover
 
 # How long a throttled collector sleeps before it looks again: a tenth of a simulated step's time at the learner's pace.
 _THROTTLE_S = 0.001
@@ -64,6 +66,7 @@ def collect(
         stamp_s=counters.get(f"stamp_s_{index}"),
         goes_on=waits,
         box=box_of(train.caution, link, index),
+        person=_person(link, layout, env.motion.policy_period_s),
     )
     feed = _feed(layout, terms, link, collector)
     if contract.realtime:
@@ -111,6 +114,14 @@ def collect(
     finally:
         env.close()
         link.close()
+
+
+def _person(link: Link, layout: PolicyLayout, period_s: float) -> Callable[[], Vector | None]:
+    """Return what says how a person drives; nobody does where no gait is known."""
+    try:
+        return Takeover(link.twist, Walker(layout.action_names, period_s)).act
+    except UsageError:
+        return lambda: None
 
 
 def _feed(layout: PolicyLayout, terms: Terms | None, link: Link, collector: Collector) -> WeightFeed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,14 @@ class Step(Generic[Memory]):
     outcome: Outcome
     observation: Observation
     memory: Memory
+
+
+@runtime_checkable
+class Headed(Protocol[Memory]):
+    """A task along a heading that can be turned while it goes on: what a policy sees is relative to it."""
+
+    def turned(self, memory: Memory, angle_rad: float) -> Memory:
+        """Return the memory with the heading turned to the left, rad."""
 
 
 class Task(Protocol[Memory]):

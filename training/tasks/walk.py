@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -81,6 +81,10 @@ class WalkTask:
         newest = self._frame(state, heading_rad)
         memory = WalkMemory(legs, newest, heading_rad, _tracked(state).position_world_m)
         return self._observation(newest, newest, legs), memory
+
+    def turned(self, memory: WalkMemory, angle_rad: float) -> WalkMemory:
+        """Turn the direction called forward to the left, rad: the policy sees that it has strayed to the right, and follows."""
+        return replace(memory, heading_rad=memory.heading_rad + angle_rad)
 
     def target(self, action: FloatArray, memory: WalkMemory) -> Command:
         """Map an action (a,) in [-1, 1] through the low-pass to joint targets. Shape (n,), rad."""
