@@ -59,6 +59,9 @@ class PriorConfig(BaseModel):
     runs: tuple[str, ...] | None = None
     # Of every batch, from the prior data: half in RLPD; 0: none.
     share: float = Field(default=0.5, ge=0.0, lt=1.0)
+    # Steps of learning over which that share falls to nothing: data of another robot than this one help at first, and mislead in the end
+    # (docs/learning.md). Null: it stays.
+    fade_steps: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _gives_something(self) -> Self:

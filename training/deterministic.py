@@ -37,7 +37,7 @@ def make_deterministic_learner(
     torch.use_deterministic_algorithms(mode=True)
     learner = Learner(layout, sac, train, seed, compiled=False)
     if prior is not None:
-        learner.begin(load_prior(folder), prior.share)
+        learner.begin(load_prior(folder), prior)
     return learner
 
 

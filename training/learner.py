@@ -12,7 +12,7 @@ from torch import Tensor
 
 from policy.layout import PolicyLayout, Vector
 from robot.errors import UsageError
-from training.config import SacConfig, TrainConfig
+from training.config import PriorConfig, SacConfig, TrainConfig
 from training.episodes import EpisodeBook, EpisodeSummary
 from training.prior import Prior
 from training.replay import Replay, sample
@@ -44,7 +44,8 @@ class Learner:
         self.sac = Sac(observation, action, sac, seed, compiled=compiled)
         self.replay = Replay(observation, action, train.replay_capacity)
         self.book = EpisodeBook()
-        self._parts = [(self.replay, sac.batch_size)]
+        self._prior: Replay | None = None
+        self._prior_config: PriorConfig | None = None
         self._begun = False
 
     @property
@@ -62,23 +63,21 @@ class Learner:
         """Whether there is a policy to act with: one that was learned, or that the run began with."""
         return self._begun or self.updates > 0
 
-    def begin(self, prior: Prior, share: float) -> None:
+    def begin(self, prior: Prior, config: PriorConfig) -> None:
         """Take networks and data of other runs, before anything else.
 
         Args:
             prior: Of the same networks, observations and actions.
-            share: Of every batch that is drawn from the prior data, if there are any.
+            config: How much of every batch is drawn from its data, if there are any.
         """
         tensors = self.sac.state.tensors()
         for name, value in prior.tensors.items():
             tensors[name].copy_(value)
         self._begun = bool(prior.tensors)
         if len(prior.steps):
-            data = Replay(*self._sizes, len(prior.steps))
-            data.extend(prior.steps)
-            # At least one row of each, however small the batch.
-            count = min(self._config.batch_size - 1, max(1, round(share * self._config.batch_size)))
-            self._parts = [(self.replay, self._config.batch_size - count), (data, count)]
+            self._prior = Replay(*self._sizes, len(prior.steps))
+            self._prior.extend(prior.steps)
+            self._prior_config = config
 
     def add(self, records: NDArray[np.void]) -> list[EpisodeSummary]:
         """Take step records, each once and in order; return the episodes that they finished."""
@@ -87,7 +86,19 @@ class Learner:
 
     def update(self) -> Metrics:
         """Do the updates of one environment step."""
-        return self.sac.update(sample(self._parts, self._config.updates_per_step, self.sac.generator))
+        return self.sac.update(sample(self._parts(), self._config.updates_per_step, self.sac.generator))
+
+    def _parts(self) -> list[tuple[Replay, int]]:
+        """Return how many rows of a batch are drawn from what: of each at least one, however small the batch, until a share has faded."""
+        size, prior = self._config.batch_size, self._prior_config
+        if self._prior is None or prior is None:
+            return [(self.replay, size)]
+        learned = self.updates / self._config.updates_per_step
+        left = 1.0 if prior.fade_steps is None else 1.0 - learned / prior.fade_steps
+        if left <= 0.0:
+            return [(self.replay, size)]
+        count = min(size - 1, max(1, round(prior.share * left * size)))
+        return [(self.replay, size - count), (self._prior, count)]
 
     def vector(self) -> Vector:
         """Return the actor's parameters, shape (layout.vector_size,)."""

@@ -15,7 +15,7 @@ from robot.errors import FetlockError, UsageError
 from tests.training.records import STEP, bus_records, step_records
 from training.caution import ActionBox
 from training.checkpoint import CheckpointState
-from training.config import CautionConfig, SacConfig, TrainConfig
+from training.config import CautionConfig, PriorConfig, SacConfig, TrainConfig
 from training.learner import Learner
 from training.prior import Prior, keep_prior, load_prior
 from training.replay import Replay, sample
@@ -75,7 +75,7 @@ def test_a_replay_without_a_row_cannot_be_sampled_beside_another() -> None:
 @pytest.mark.parametrize(("share", "rows"), [(0.5, 8), (0.25, 4), (0.999, 15), (0.001, 1)])
 def test_a_share_of_a_batch_is_the_prior_s(share: float, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     student = learner(0)
-    student.begin(Prior({}, marked(2.0, 9)), share)
+    student.begin(Prior({}, marked(2.0, 9)), PriorConfig(runs=("other",), share=share))
     student.add(marked(1.0, 40))
     seen = []
     real = student.sac.update
@@ -85,15 +85,38 @@ def test_a_share_of_a_batch_is_the_prior_s(share: float, rows: int, monkeypatch:
     assert student.steps == 40  # prior data are no steps of this run
 
 
+def test_a_share_may_fade(monkeypatch: pytest.MonkeyPatch) -> None:
+    student = learner(0)
+    student.begin(Prior({}, marked(2.0, 9)), PriorConfig(runs=("other",), share=0.5, fade_steps=8))
+    student.add(marked(1.0, 40))
+    seen = []
+    real = student.sac.update
+    monkeypatch.setattr(student.sac, "update", lambda batches: (seen.append(batches[0]), real(batches))[1])
+    for _ in range(11):
+        student.update()
+    assert [int((batch.reward == 2.0).sum()) for batch in seen] == [8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0]
+    assert all(len(batch.reward) == 16 for batch in seen)
+    # It is the number of updates that counts: a resumed run goes on where it was.
+    again = learner(0)
+    again.begin(Prior({}, marked(2.0, 9)), PriorConfig(runs=("other",), share=0.5, fade_steps=8))
+    again.add(marked(1.0, 40))
+    again.restore(student.tensors(), updates=3 * SAC.updates_per_step)
+    monkeypatch.setattr(again.sac, "update", lambda batches: (seen.append(batches[0]), real(batches))[1])
+    again.update()
+    assert int((seen[-1].reward == 2.0).sum()) == 5
+
+
 def test_networks_are_taken_and_what_is_not_given_stays_fresh() -> None:
     teacher, student, fresh = learner(1), learner(0), learner(0)
     everything = {name: value + 1.0 for name, value in teacher.sac.state.tensors().items()}
-    student.begin(Prior(everything, np.empty(0)), 0.5)
+    student.begin(Prior(everything, np.empty(0)), PriorConfig(policy="other"))
     assert all(torch.equal(value, everything[name]) for name, value in student.sac.state.tensors().items())
     assert student.ready
     assert not fresh.ready
     actor_alone = learner(0)
-    actor_alone.begin(Prior({name: value for name, value in everything.items() if name.startswith("actor.")}, np.empty(0)), 0.5)
+    actor_alone.begin(
+        Prior({name: value for name, value in everything.items() if name.startswith("actor.")}, np.empty(0)), PriorConfig(policy="other")
+    )
     for name, value in actor_alone.sac.state.tensors().items():
         expected = everything[name] if name.startswith("actor.") else fresh.sac.state.tensors()[name]
         assert torch.equal(value, expected)

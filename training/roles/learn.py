@@ -55,7 +55,7 @@ def learn(
         monotonic_s() - start_s,
     )
     if prior is not None:
-        learner.begin(load_prior(folder), prior.share)
+        learner.begin(load_prior(folder), prior)
     session = Session(learner, link, contract, folder, config_sha, train.evaluate_every, train.checkpoint_every)
     session.restore()
     counters.set("learner_ready", 1)
