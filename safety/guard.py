@@ -86,6 +86,7 @@ class GuardedRobot:
         self._state: RobotState | None = None
         self._written_s: float | None = None
         self._newest: AppliedCommand | None = None
+        self._unsent = False
         self._notes = Note.NONE
         self._book = FaultBook(robot.joint_names)
 
@@ -267,6 +268,9 @@ class GuardedRobot:
         state = self.read() if self._state is None else self._state
         if not self._emitter.begun:
             self._reseed(self.mode)
+        if self._unsent:
+            self._notes |= Note.UNSENT
+        self._unsent = True
         self._raised |= self._emitter.watch(state, self.mode, command)
         self._look(Ask.NONE, settled=self._emitter.at_rest(state.joints.position_rad))
         if self.mode in _OFF:
@@ -278,6 +282,7 @@ class GuardedRobot:
             self._step()
         applied = self._send(emission, state, command)
         self._emitter.keep(emission)
+        self._unsent = False
         # The next tick looks anew.
         self._state = None
         return applied
@@ -306,7 +311,7 @@ class GuardedRobot:
         """Begin at the measured pose, for what drives in a mode."""
         self._state = self._robot.read()
         self._emitter.begin(self._state.joints.position_rad, mode)
-        self._notes = self._notes & Note.WATCHED_ANEW | (Note.BEGUN if self._emitter.narrow else Note.BEGUN_WIDE)
+        self._notes = self._notes & (Note.WATCHED_ANEW | Note.UNSENT) | (Note.BEGUN if self._emitter.narrow else Note.BEGUN_WIDE)
 
     def _let_go(self) -> None:
         """Switch torque off where the mode asks for it."""

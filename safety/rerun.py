@@ -67,7 +67,7 @@ class Rerun:
             self.skipped += 1
             return None
         notes = applied.notes
-        if Note.WATCHED_ANEW in notes:
+        if notes & (Note.WATCHED_ANEW | Note.UNSENT):
             emitter.watch_anew()
             self._knows_heat = False
         if notes & (Note.BEGUN | Note.BEGUN_WIDE):

@@ -127,6 +127,8 @@ class Note(IntFlag):
     IDLE = 1 << 3
     # Nothing was decided: the tick came twice, torque is off, or the robot failed; the emission is the one before, or the measured pose.
     SKIPPED = 1 << 4
+    # States were watched since the emission before and nothing was emitted, to a robot that could not be written to: its motors warmed up.
+    UNSENT = 1 << 5
 
 
 @dataclass(frozen=True, slots=True)

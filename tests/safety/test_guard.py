@@ -64,12 +64,18 @@ class SensedRobot(InstantRobot):
         self.shown: dict[str, object] = {}
         self.joints: dict[str, object] = {}
         self.error: RobotError | None = None
+        self.deaf = False
 
     def read(self) -> RobotState:
         if self.error is not None:
             raise self.error
         state = super().read()
         return replace(state, joints=replace(state.joints, **self.joints), **self.shown)
+
+    def write(self, command: Command) -> Command:
+        if self.deaf:
+            raise BusError("nobody answers")
+        return super().write(command)
 
 
 class Rig:

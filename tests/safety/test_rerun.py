@@ -44,6 +44,7 @@ acts = st.one_of(
     st.tuples(st.just("current"), st.floats(0.0, 3.0)),
     st.tuples(st.just("temperature"), st.floats(40.0, 69.0)),
     st.tuples(st.just("wait"), st.integers(1, 5)),
+    st.tuples(st.just("deaf"), st.booleans()),
 )
 
 
@@ -65,6 +66,8 @@ class Session:
             self.robot.joints["current_a"] = frozen_array([what, 0.0, 0.5])
         elif kind == "temperature":
             self.robot.joints["temperature_c"] = frozen_array([what, 30.0, np.nan])
+        elif kind == "deaf":
+            self.robot.deaf = bool(what)
         elif kind == "wait":
             for _ in range(what):
                 self.clock.wait()
@@ -254,3 +257,24 @@ def test_fingers_that_were_kept_apart_are_so_again():
             clock.wait()
     assert Reason.APART in reasons
     assert chain.repeated == 600
+
+
+def test_motors_that_warmed_up_while_nobody_answered_are_taken_as_they_are():
+    session = Session()
+    session.guard.engage()
+    session.do("current", 2.0)
+    session.do("write", (0.1, 0.0, 0.0))
+    session.robot.deaf = True
+    with pytest.raises(RobotError):
+        session.do("write", (0.1, 0.0, 0.0))
+    session.clock.wait()
+    session.robot.deaf = False
+    # It brakes and holds.
+    session.do("idle", None)
+    session.do("idle", None)
+    notes = [Note(int(row["notes"])) for row in session.rows]
+    assert [Note.UNSENT in note for note in notes] == [False, True, False]
+    assert rerun(session.rows)[1] == []
+    # Without the note it would be a difference.
+    session.rows[1]["notes"] &= ~int(Note.UNSENT) & 0xFFFFFFFF
+    assert [difference.warmer for difference in rerun(session.rows)[1]] == [True, True]
