@@ -5,9 +5,9 @@
 For each seed a policy is learned in simulation (configs/kitty_walk.yaml). The robot of configs/kitty_shifted.yaml is shifted further, in
 latency and friction, until that policy alone keeps less than half of its return. This robot learns: from scratch; from the simulated
 networks (`--from RUN --prior.share 0`); from them and the simulated data, whose share fades (`--from RUN`). The goal: 90% of the return
-that the simulated policy had in simulation, as the mean of an evaluation's episodes. The figure is the first evaluation that reaches it. Minutes
-are the robot's own, of steps at its rate: it is not slowed to real time here. Runs stay in `--runs`, and are not made again; with `--out`,
-transfer.json and transfer.png.
+that the simulated policy had in simulation, as the mean of an evaluation's episodes. The figure is the first evaluation that reaches it.
+Minutes are the robot's own, of steps at its rate: it is not slowed to real time here. Runs stay in `--runs`, and are not made again; with
+`--out`, transfer.json and transfer.png.
 """
 
 from __future__ import annotations
