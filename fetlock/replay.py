@@ -13,6 +13,7 @@ from fetlock.config import RunConfig, config_yaml, load_config
 from fetlock.replays import acting, chain, playing, simulation
 from fetlock.replays.drawing import plot_tracking
 from fetlock.replays.logs import config_of, find_log, some_logs_of
+from fetlock.replays.viewing import view
 from robot.errors import UsageError
 from training.rollout_log import RolloutLog, read_log
 from training.runs import RunFolder, run_path
@@ -32,8 +33,9 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument(
         "--on",
-        choices=("sim", "emulated", "hardware"),
-        help="play its actions on a robot, through task and guard: in simulation, or in real time behind an emulated bus or on metal",
+        choices=("sim", "emulated", "hardware", "viewer"),
+        help="play its actions on a robot, through task and guard: in simulation, or in real time behind an emulated bus or on metal; "
+        "or show what was recorded in Rerun's viewer",
     )
     parser.add_argument("--name", help="with --on: name of the folder that gets the log of it; by default play and the time")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="with --on: where run folders are made")
@@ -45,6 +47,10 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options, rest = parser.read_before_config(argv)
     paths = _paths(options)
+    if options.on == "viewer":
+        if rest:
+            raise UsageError(f"{rest[0]}: the viewer shows what was recorded, whatever the configuration: leave it out")
+        return view(paths[0])
     if options.on is not None:
         return _play(options, paths[0], rest, parser)
     log = read_log(paths[-1])
