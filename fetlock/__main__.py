@@ -19,6 +19,7 @@ VERBS = {
     "train": ("fetlock.train", "train a policy, in simulation as fast as it goes or in real time"),
     "bus": ("fetlock.bus.verb", "find, set up and watch the motors of a bus: find-port, scan, setup, monitor, ..."),
     "calibrate": ("fetlock.calibrate", "measure where a robot's joints are on its motors; nothing moves"),
+    "floor": ("fetlock.calibrate_floor", "measure where an overhead camera sees the floor, from tags at known places"),
     "check": ("fetlock.check", "move each joint of a robot slightly, then try stop and watchdog"),
     "emulate": ("fetlock.emulate", "serve an emulated motor bus that any Protocol 2.0 client can open"),
     "inject": ("fetlock.inject", "break something of an emulated machine, a motion process or a run on purpose, by name"),
