@@ -103,7 +103,7 @@ def test_stops_are_ordered_by_severity():
 
 
 def test_notes_keep_their_bits():
-    assert bits(Note) == {name: bit for bit, name in enumerate(("BEGUN", "BEGUN_WIDE", "WATCHED_ANEW", "IDLE", "SKIPPED"))}
+    assert bits(Note) == {name: bit for bit, name in enumerate(("BEGUN", "BEGUN_WIDE", "WATCHED_ANEW", "IDLE", "SKIPPED", "UNSENT"))}
 
 
 def test_every_request_is_a_bit_of_its_own():
