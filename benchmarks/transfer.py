@@ -5,9 +5,9 @@
 For each seed a policy is learned in simulation (configs/kitty_walk.yaml). The robot of configs/kitty_shifted.yaml is shifted further, in
 latency and friction, until that policy alone keeps less than half of its return. This robot learns: from scratch; from the simulated
 networks (`--from RUN --prior.share 0`); from them and the simulated data, whose share fades (`--from RUN`); all with their whole range of
-actions. The goal: 90% of the return that the simulated policy had in simulation, as the mean of an evaluation's episodes. The figure is the
-first evaluation that reaches it; the details say the same of half and of 70%. Nothing is slowed to real time: 1,000 steps are 40 s of the
-robot's own time. Runs stay in `--runs`, and are not made again; with `--out`, transfer.json and transfer.png.
+actions. Counted are the steps to the first evaluation whose mean return reaches half, 70% and 90% of what the simulated policy had in
+simulation; the headline is 70%, because a slower robot may not reach 90% at all. Nothing is slowed to real time: 1,000 steps are 40 s of
+the robot's own time. Runs stay in `--runs`, and are not made again; with `--out`, transfer.json and transfer.png.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from training.evaluation import read_evaluations
 Arm = Literal["scratch", "weights", "data"]
 
 _SHARE, _HALF = 0.9, 0.5
-_SHARES = (0.5, 0.7, _SHARE)
+# The headline's share is one that a weaker robot can reach at all.
+_HEADLINE = 0.7
+_SHARES = (_HALF, _HEADLINE, _SHARE)
 _EVERY, _EPISODES = 250, 3
 # Where an arm gives up: from scratch the simulated kitty needs 4,000 to 9,000 steps.
 _STEPS: dict[Arm, int] = {"scratch": 12_000, "weights": 4_000, "data": 4_000}
@@ -173,11 +175,13 @@ def report(transfers: Sequence[Transfer]) -> Report:
             "return alone / in simulation": [round(one.alone / one.simulated, 3) for one in own],
             "best return / in simulation": [round(max(mean for _, mean in one.evaluations) / one.simulated, 3) for one in own],
         }
-        done = [steps for one in own if (steps := one.reached(_SHARE)) is not None]
+        done = [steps for one in own if (steps := one.reached(_HEADLINE)) is not None]
         medians[arm] = float(np.median(done)) if done else None
     best = min((value for arm in ("weights", "data") if (value := medians[arm]) is not None), default=None)
-    unit = f"steps to {_SHARE:.0%} of the simulated return (median; the better of networks, and networks and data)"
-    return Report("transfer", best or float("nan"), medians["scratch"], None, unit, sorted({one.seed for one in transfers}), details)
+    if best is None:
+        raise FetlockError(f"nothing that began with a simulated policy reached {_HEADLINE:.0%} of its return: its runs stay, look at them")
+    unit = f"steps to {_HEADLINE:.0%} of the simulated return (median; the better of networks, and networks and data)"
+    return Report("transfer", best, medians["scratch"], None, unit, sorted({one.seed for one in transfers}), details)
 
 
 def main(argv: Sequence[str]) -> Report:
