@@ -27,8 +27,11 @@ class ActionBox:
         """Return the box of a collector as it stands after the step records of a run, which may be none."""
         box = cls(config)
         if len(steps):
-            ends = steps[(steps["collector"] == collector) & ((steps["terminated"] | steps["truncated"]) != 0)]
-            for end in ends:
+            own = steps[steps["collector"] == collector]
+            helped = set(own["episode"][own["mode"] == Mode.TELEOP].tolist())
+            for end in own[(own["terminated"] | own["truncated"]) != 0]:
+                if int(end["episode"]) in helped:
+                    continue
                 box.judge(failed=bool(end["terminated"]) or end["mode"] == Mode.HOLD)
         return box
 

@@ -113,6 +113,7 @@ class Collector:
         self.mean = mean
         self.box = box or ActionBox(None)
         self._person = person
+        self._helped = False
         self._interrupted = 0
         self.episode = episode
         self.stamp_s = stamp_s
@@ -155,6 +156,7 @@ class Collector:
             # What a routine did is logged in front of the episode that it prepared; no step spans it, and nothing is learned from it.
             self._append_bus(self._env.reset_ticks)
             self._step = 0
+            self._helped = False
             self.lateness_s = 0.0
         observation = self._observation
         person = self._person()
@@ -168,8 +170,10 @@ class Collector:
             _log.warning("episode %d was cut off after %d steps: %s", self.episode, self._step, error)
             self.hold(cause_of(error))
             return None
-        if person is not None and result.mode is Mode.ACTIVE:
-            result = replace(result, mode=Mode.TELEOP)
+        if person is not None:
+            self._helped = True
+            if result.mode is Mode.ACTIVE:
+                result = replace(result, mode=Mode.TELEOP)
         version = self._version if person is None and not explore else None
         self._append(observation, action, result, version or 0)
         self._observation = result.observation
@@ -178,7 +182,9 @@ class Collector:
             self._observation = None
             self._interrupted = 0
             self.episode += 1
-            self.box.judge(failed=result.terminated or result.mode is Mode.HOLD)
+            # What a person did says nothing of the policy.
+            if not self._helped:
+                self.box.judge(failed=result.terminated or result.mode is Mode.HOLD)
         return result
 
     def _action(self, observation: Vector, *, explore: bool) -> Vector:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from policy.layout import Vector
 from robot.errors import PolicyError
+from safety.types import Mode
 from training.collector import Collector
 from training.env import StepResult
 from training.evaluation import Episode, Tally
@@ -46,7 +47,8 @@ class WeightFeed:
 class Rehearsal(WeightFeed):
     """Lets candidates drive as well: each has some whole episodes of its mean action, by which it is judged.
 
-    What they show is recorded and learned from like everything else that the robot does. Its box of actions holds for them too.
+    What they show is recorded and learned from like everything else that the robot does. Its box of actions holds for them too. An episode
+    in which a person drove is not theirs, and is not counted.
 
     Args:
         link: Where weights are published and candidates offered.
@@ -61,7 +63,7 @@ class Rehearsal(WeightFeed):
         self._judged = judge.version
         self._candidate: Weights | None = None
         self._episodes: list[Episode] = []
-        self._tally = Tally()
+        self._forget()
 
     def poll(self) -> None:
         if self._candidate is None and self._collector.between_episodes:
@@ -73,11 +75,15 @@ class Rehearsal(WeightFeed):
         if self._candidate is None:
             return
         if result is None:
-            self._tally = Tally()
+            self._forget()
             return
+        self._helped |= result.mode is Mode.TELEOP
         if (episode := self._tally.add(result)) is None:
             return
-        self._tally = Tally()
+        helped = self._helped
+        self._forget()
+        if helped:
+            return
         self._episodes.append(episode)
         if len(self._episodes) == self._judge.terms.episodes:
             self._judge.decide(self._candidate, self._episodes)
@@ -87,11 +93,15 @@ class Rehearsal(WeightFeed):
             # The newest weights may be ones that the candidate has replaced.
             self._version = 0
 
+    def _forget(self) -> None:
+        self._tally, self._helped = Tally(), False
+
     def _begin(self) -> None:
         candidate = self._link.candidate.newest(self._judged)
         if candidate is None:
             return
         self._judged = candidate.version
         if self._adopt(candidate.version, candidate.vector):
-            self._candidate, self._episodes, self._tally = candidate, [], Tally()
+            self._candidate, self._episodes = candidate, []
+            self._forget()
             self._collector.mean = True

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fetlock.build import policy_layout
+from fetlock.config import load_config
+from policy.acting import NumpyActor
 from policy.gaits import Twist, Walker
 from policy.layout import Vector
 from robot import UsageError
@@ -19,7 +23,12 @@ from tests.training.walking import walking_env
 from training.caution import ActionBox
 from training.collector import Collector
 from training.config import CautionConfig
+from training.evaluation import Mark
+from training.feed import Rehearsal
+from training.judging import Judge, Terms
+from training.link import linked
 from training.records import learnable
+from training.rollout_log import StreamPosition
 from training.takeover import TWIST, Takeover, TwistSender, twist_name
 from training.tasks import WalkConfig
 
@@ -77,3 +86,38 @@ def test_what_a_person_did_is_recorded_and_learned_from_and_no_box_clips_it() ->
     assert (np.abs(rows["action"][[0, 1, 2, 5, 6]]) <= np.float32(0.1)).all()
     assert rows["policy_version"].tolist() == [0] * 7
     assert learnable(rows).all()
+
+
+def test_what_a_person_did_widens_no_box_and_judges_no_candidate(tmp_path: Path) -> None:
+    driven_episodes = {1}
+    layout = policy_layout(load_config([]))
+    with linked(layout, [StreamPosition()]) as (_, link):
+        collector = Collector(
+            walking_env(limit=4),
+            NumpyActor(layout),
+            link.steps[0],
+            link.bus[0],
+            seed=0,
+            index=0,
+            episode=0,
+            box=ActionBox(CautionConfig(first=0.2, growth=0.1)),
+            person=lambda: np.full(8, 0.1, np.float32) if collector.episode in driven_episodes else None,
+        )
+        judge = Judge(layout, Terms(Mark(measure=1.0), 2, tmp_path), 0.0)
+        rehearsal = Rehearsal(link, collector, judge)
+        vector = np.zeros(layout.vector_size, np.float32)
+        link.weights.publish(7, vector, 0, 0)
+        link.candidate.publish(7, vector, 0, 0)
+        boxes = []
+        for _ in range(3):
+            for _ in range(4):
+                rehearsal.poll()
+                assert judge.results == []
+                rehearsal.take(collector.collect(explore=False))
+            boxes.append(collector.box.bound)
+        # The first and the third of three episodes are the candidate's.
+        assert [(result.version, result.episodes) for result in judge.results] == [(7, 2)]
+        steps = link.steps[0].read(0, 100)
+    assert boxes == pytest.approx([0.3, 0.3, 0.4])
+    assert ActionBox.after(CautionConfig(first=0.2, growth=0.1), steps, 0).bound == pytest.approx(0.4)
+    assert judge.results[0].mean_return == pytest.approx(steps["reward"][steps["episode"] != 1].sum() / 2.0)

@@ -66,7 +66,7 @@ def collect(
         stamp_s=counters.get(f"stamp_s_{index}"),
         goes_on=waits,
         box=box_of(train.caution, link, index),
-        person=_person(link, layout, env.motion.policy_period_s),
+        person=_person(link, layout, env.motion.policy_period_s, index),
     )
     feed = _feed(layout, terms, link, collector)
     if contract.realtime:
@@ -116,8 +116,10 @@ def collect(
         link.close()
 
 
-def _person(link: Link, layout: PolicyLayout, period_s: float) -> Callable[[], Vector | None]:
-    """Return what says how a person drives; nobody does where no gait is known."""
+def _person(link: Link, layout: PolicyLayout, period_s: float, index: int) -> Callable[[], Vector | None]:
+    """Return what says how a person drives: one robot, the first; nobody does where no gait is known."""
+    if index:
+        return lambda: None
     try:
         return Takeover(link.twist, Walker(layout.action_names, period_s)).act
     except UsageError:
