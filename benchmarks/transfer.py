@@ -40,7 +40,7 @@ _EVERY, _EPISODES = 250, 3
 # Where an arm gives up: from scratch the simulated kitty needs 4,000 to 9,000 steps.
 _STEPS: dict[Arm, int] = {"scratch": 12_000, "weights": 4_000, "data": 4_000}
 # Control latency, s, and friction of the feet, from 20 ms and 30% less than the simulation's to what no policy of ours has walked with.
-_SHIFTS = ((0.02, 0.7), (0.03, 0.6), (0.04, 0.5), (0.05, 0.4), (0.06, 0.3), (0.06, 0.2))
+_SHIFTS = ((0.02, 0.7), (0.03, 0.6), (0.04, 0.5), (0.05, 0.4), (0.06, 0.3), (0.06, 0.2), (0.08, 0.2), (0.1, 0.2), (0.12, 0.2))
 _LABELS: dict[Arm, str] = {"scratch": "from scratch", "weights": "simulated networks", "data": "simulated networks and data"}
 
 
