@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from fetlock.beginning import EpisodeReset, Patience, Repair
+from fetlock.cameras import open_eye
 from fetlock.config import RunConfig, task_of
 from fetlock.guarding import guard_of
 from fetlock.machines import PICTURE_PX, EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind, names_of_joints
@@ -54,6 +55,11 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, pict
     attended = realtime or not emulated
     guard = guard_of(config, machine.robot, machine.clock, machine.robot, stoppable=attended)
     motion = MotionLoop(guard, machine.clock, round(config.bus_hz / config.control_hz))
+    try:
+        eye = open_eye(config, machine.camera)
+    except BaseException:
+        machine.close()
+        raise
     reset = EpisodeReset(
         guard,
         machine.clock,
@@ -73,6 +79,7 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, pict
         timing=machine.schedule.statistics,
         skip_to=machine.skip_to,
         camera=None if machine.camera is None else partial(machine.camera, *picture_px),
+        eye=eye,
         render_mode=render_mode,
         bus_errors=lambda: machine.robot.bus_errors,
     )
@@ -112,6 +119,7 @@ def _simulated_env(
         timing=TickStatistics() if real is None else real.statistics,
         skip_to=simulation.clock.skip_to,
         camera=partial(simulation.camera, *picture_px),
+        eye=open_eye(config, simulation.camera),
         render_mode=render_mode,
     )
 
@@ -119,9 +127,9 @@ def _simulated_env(
 def judged_config(config: RunConfig) -> RunConfig:
     """Return the configuration to judge policies of a run with.
 
-    Each begins in the same start poses, however the run's episodes do, and goes as far as it gets in its time.
+    Each begins in the same start poses, however the run's episodes do, and goes as far as it gets in its time; nothing of it is recorded.
     """
-    return config.model_copy(update={"reset": "teleport", "arena": None})
+    return config.model_copy(update={"reset": "teleport", "arena": None, "camera": None})
 
 
 def make_task(config: RunConfig, policy_period_s: float) -> WalkTask:

@@ -21,7 +21,7 @@ from robot.errors import UsageError
 from safety.arena import ArenaConfig
 from safety.limits import GuardConfig
 from sim import DynamixelMinitaurConfig, KittyConfig, MinitaurConfig
-from training.config import PriorConfig, SacConfig, TrainConfig
+from training.config import FramesConfig, PriorConfig, SacConfig, TrainConfig
 from training.tasks import KittyWalkConfig, WalkConfig
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "minitaur_walk.yaml"
@@ -77,6 +77,8 @@ class RunConfig(BaseModel):
     arena: ArenaConfig | None = None
     sac: SacConfig = SacConfig()
     train: TrainConfig = TrainConfig()
+    # Null: the log has no frames of a camera.
+    camera: FramesConfig | None = None
     # Null: nothing is known before the first step. `fetlock train --from RUN` sets prior.policy.
     prior: PriorConfig | None = None
 
@@ -84,6 +86,11 @@ class RunConfig(BaseModel):
     def realtime(self) -> bool:
         """Whether training follows the clock: a robot of metal does in any case."""
         return self.train.realtime or isinstance(self.robot, HardwareConfig)
+
+    @property
+    def frame(self) -> tuple[int, int] | None:
+        """Height and width of the frames in the log, px; None without frames."""
+        return None if self.camera is None else (self.camera.height_px, self.camera.width_px)
 
     @model_validator(mode="after")
     def _rates_divide(self) -> Self:
@@ -98,6 +105,19 @@ class RunConfig(BaseModel):
     def _one_collector_a_robot(self) -> Self:
         if isinstance(self.robot, HardwareConfig) and self.train.collectors > 1:
             raise ValueError(f"train.collectors is {self.train.collectors}, and robot.kind dynamixel is one robot: set it to 1")
+        return self
+
+    @model_validator(mode="after")
+    def _camera_is_there(self) -> Self:
+        if self.camera is None:
+            return self
+        if isinstance(self.robot, HardwareConfig) and self.robot.camera is None:
+            raise ValueError(
+                "camera asks for frames of a camera, and this robot has none: set robot.camera to a file that says how it is opened "
+                "(docs/hardware.md), or set camera to null"
+            )
+        if simulated(self.robot) is None and not isinstance(self.robot, HardwareConfig):
+            raise ValueError(f"camera asks for frames of a camera, and nothing shows a {body_kind(self.robot)}: set camera to null")
         return self
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from fetlock.arguments import VerbParser
+from fetlock.cameras import require_in_sight
 from fetlock.config import RunConfig
 from fetlock.driving import Pilot, RunReport, run_realtime, run_simulated
 from fetlock.machines import HardwareConfig
@@ -33,6 +34,16 @@ def require_duration(options: argparse.Namespace) -> None:
         raise UsageError(f"--duration {options.duration}: give 0.1 to 86400 seconds")
 
 
+def require_view(options: argparse.Namespace, config: RunConfig, *, realtime: bool) -> None:
+    """Raise UsageError if frames are to be recorded that cannot be taken; see `drive`."""
+    if _in_real_time(options, config, realtime=realtime):
+        require_in_sight(config)
+
+
+def _in_real_time(options: argparse.Namespace, config: RunConfig, *, realtime: bool) -> bool:
+    return realtime or options.realtime or isinstance(config.robot, HardwareConfig)
+
+
 def drive(options: argparse.Namespace, folder: RunFolder, pilot: Pilot, config: RunConfig, who: str, *, realtime: bool) -> None:
     """Let a pilot drive as the options say, keep a summary, and say what was done.
 
@@ -44,7 +55,7 @@ def drive(options: argparse.Namespace, folder: RunFolder, pilot: Pilot, config: 
         who: In words.
         realtime: Whatever the options say.
     """
-    if realtime or options.realtime or isinstance(config.robot, HardwareConfig):
+    if _in_real_time(options, config, realtime=realtime):
         report = run_realtime(folder, pilot, config, options.duration, scheduler=options.scheduler, cut=options.cut_on_exit)
     else:
         report = run_simulated(folder, pilot, config, options.duration)

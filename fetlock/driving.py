@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fetlock.build import make_env, make_task, policy_layout
+from fetlock.cameras import open_eye
 from fetlock.config import RunConfig, task_of
 from fetlock.keyboard import space_stops
 from fetlock.motion_process import MotionProcess, motion_name
@@ -189,6 +190,7 @@ def _drive_client(folder: RunFolder, pilot: Pilot, config: RunConfig, client: Mo
         task_of(config).time_limit_steps,
         arena=config.arena,
         timing=timing,
+        eye=open_eye(config),
     )
     set_timer_slack()
     report = _drive(folder, pilot, config, env, seconds, realtime=True)
@@ -213,6 +215,7 @@ def _drive(folder: RunFolder, pilot: Pilot, config: RunConfig, env: RobotEnv[Wal
             episode=pilot.episode,
             mean=True,
             person=pilot.person,
+            frames=link.frames_of(0),
         )
         collector.adopt(pilot.version, pilot.vector)
         if realtime:

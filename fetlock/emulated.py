@@ -8,13 +8,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import ValidationError
 
-from fetlock import document
-from fetlock.complaint import complaint
+from fetlock.cameras import open_overhead
 from fetlock.config import RunConfig, config_yaml
 from fetlock.machines import ClawConfig, EmulatedConfig, HardwareConfig, description_of
 from robot.calibration import load_calibration, nominal
@@ -29,9 +26,6 @@ from robot.listener import Senses
 from robot.protocols import Camera, Clock, ImuSource
 from robot.types import ImuState, TrackedPose
 from sim import ServoSensors
-
-if TYPE_CHECKING:
-    from robot.tracking import OverheadTracker
 
 _log = logging.getLogger(__name__)
 
@@ -255,27 +249,13 @@ class LockstepImu:
 
 def _senses(config: HardwareConfig) -> Senses:
     """Open what a robot of metal has beside its motors."""
-    tracker = None if config.tracker is None else _overhead(Path(config.tracker))
+    tracker = None if config.tracker is None else open_overhead(Path(config.tracker))
     try:
         return Senses(None if config.imu is None else SerialImu(config.imu), tracker)
     except BaseException:
         if tracker is not None:
             tracker.close()
         raise
-
-
-def _overhead(path: Path) -> OverheadTracker:
-    """Open the overhead camera of a file; raises UsageError if the file says something else, RobotError if the camera does not open."""
-    # OpenCV takes a tenth of a second to import: only who has a tracker waits for it.
-    from robot.camera import OpenCvCamera
-    from robot.tracking import OverheadConfig, OverheadTracker
-
-    values = document.read(path)
-    try:
-        config = OverheadConfig.model_validate(values)
-    except ValidationError as error:
-        raise UsageError(complaint(error, values, str(path), [], OverheadConfig)) from error
-    return OverheadTracker.start(OpenCvCamera.open(config.camera), config.base)
 
 
 def connect_hardware(config: RunConfig) -> BusMachine:

@@ -68,6 +68,8 @@ class HardwareConfig(BaseModel):
     imu: ImuConfig | None = None
     # File that says where an overhead camera sees a tag on the base (docs/hardware.md): what walking is judged by. Null: it is not tracked.
     tracker: str | None = None
+    # File that says how the robot's own camera is opened (docs/hardware.md): what `camera` records. Null: it has none.
+    camera: str | None = None
 
 
 SimulatedConfig = MinitaurConfig | KittyConfig | DynamixelMinitaurConfig

@@ -61,7 +61,7 @@ def recording(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> Ite
         config: Of the run.
         layout: Of the policy that drives.
     """
-    with linked(layout, [StreamPosition()]) as (shape, link):
+    with linked(layout, [StreamPosition()], config.frame) as (shape, link):
         logger = Role("logger", partial(record, shape, folder.path / "rollouts", metadata_of(folder.config_sha, config)))
         supervisor = Supervisor([logger], folder.path / LOGS)
         supervisor.start()

@@ -12,7 +12,7 @@ from pathlib import Path
 from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, config_yaml, load_config
 from fetlock.console.process import add_console_option, console_beside, require_port
-from fetlock.drive_verb import add_drive_options, drive, require_duration
+from fetlock.drive_verb import add_drive_options, drive, require_duration, require_view
 from fetlock.driving import Pilot, pilot_of
 from fetlock.evaluate import default_config_of
 from fetlock.excitation import excite
@@ -46,10 +46,12 @@ def run(argv: list[str]) -> int:
     if options.excite:
         if options.console is not None or options.steer is not None:
             raise UsageError("--console and --steer are for the run of a policy: leave them out with --excite")
-        return _excite(options, load_config(rest, prog=parser.prog, others=parser.flags))
+        # There are no policy ticks that a frame could belong to.
+        return _excite(options, load_config(rest, prog=parser.prog, others=parser.flags).model_copy(update={"camera": None}))
     config = load_config(rest, prog=parser.prog, others=parser.flags, default=default_config_of(options.policy))
     # A policy that cannot be read, or is of another robot or task, starts none and leaves no folder.
     pilot, policy = pilot_of(options.policy, config)
+    require_view(options, config, realtime=options.steer is not None)
     path = run_path(options.runs_dir, options.name, "run")
     require_port(options.console)
     with (

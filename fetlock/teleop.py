@@ -11,7 +11,7 @@ import numpy as np
 from fetlock.arguments import VerbParser
 from fetlock.build import policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config
-from fetlock.drive_verb import add_drive_options, drive, require_duration
+from fetlock.drive_verb import add_drive_options, drive, require_duration, require_view
 from fetlock.driving import Pilot
 from fetlock.keyboard import space_stops
 from fetlock.run_processes import run_targets
@@ -54,6 +54,8 @@ def run(argv: list[str]) -> int:
 
 
 def _drive(options: argparse.Namespace, config: RunConfig, sticks: Sticks) -> int:
+    realtime = options.by != "words"
+    require_view(options, config, realtime=realtime)
     layout = policy_layout(config)
     walker = Walker(layout.action_names, 1.0 / config.control_hz)
     # Who holds nothing stands.
@@ -66,7 +68,7 @@ def _drive(options: argparse.Namespace, config: RunConfig, sticks: Sticks) -> in
         keys=sticks.heed,
     )
     with RunFolder.create(run_path(options.runs_dir, options.name, "teleop"), config_yaml(config)) as folder:
-        drive(options, folder, pilot, config, f"a trot by {options.by}", realtime=options.by != "words")
+        drive(options, folder, pilot, config, f"a trot by {options.by}", realtime=realtime)
     return 0
 
 

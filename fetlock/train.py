@@ -90,7 +90,7 @@ def _linked(folder: RunFolder, config: RunConfig, layout: PolicyLayout) -> Itera
     """Create the run's shared memory with streams, and boxes of actions, that begin behind its log."""
     rollouts = folder.path / "rollouts"
     recover(rollouts)
-    with linked(layout, stream_positions(rollouts, config.train.collectors)) as (shape, link):
+    with linked(layout, stream_positions(rollouts, config.train.collectors), config.frame) as (shape, link):
         if config.train.caution is not None:
             steps = read_run(rollouts)
             for index in range(config.train.collectors):
@@ -203,7 +203,8 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig, filmer: Filmer |
     contract = contract_of(config)
     env, judged = make_env(config), make_env(judged_config(config), picture_px=picture_px(config))
     with _linked(folder, config, layout) as (_, link), Progress() as progress, _stop_on_signals(link):
-        logger = Logger(folder.path / "rollouts", link.steps, link.bus, link.counters, metadata_of(folder.config_sha, config))
+        metadata = metadata_of(folder.config_sha, config)
+        logger = Logger(folder.path / "rollouts", link.steps, link.bus, link.counters, metadata, link.frames)
         learner = make_deterministic_learner(layout, config.sac, config.train, config.seed, config.prior, folder.path)
         judge = Judge(layout, _terms(folder, config), _started_s(folder))
         judge.forget_after(checkpoint[1].steps if checkpoint else 0)

@@ -31,6 +31,10 @@ class StaleError(RobotError):
     """A sensor has no reading young enough to act on."""
 
 
+class CameraError(RobotError):
+    """The camera whose frames are recorded gives none: it is gone, or its newest is too old."""
+
+
 class PortError(RobotError):
     """A serial port cannot be opened or used: absent, not a terminal, not permitted, held by another process."""
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from robot.errors import MotorError, PortError, RobotError
+from robot.errors import CameraError, MotorError, PortError, RobotError
 from robot.types import Command, FloatArray, RobotState
 from safety.modes import ModeState, sentences
 from safety.types import AppliedCommand, Cause, Mode, Reason
@@ -98,4 +98,6 @@ def cause_of(error: RobotError) -> Cause:
         return Cause.NONE
     if isinstance(error, PortError):
         return Cause.PORT
+    if isinstance(error, CameraError):
+        return Cause.CAMERA
     return Cause.REBOOTED if isinstance(error, MotorError) else Cause.BUS

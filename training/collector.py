@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from policy.acting import Actor
 from policy.layout import Vector
 from robot.errors import RobotError
+from robot.types import CameraFrame
 from safety import Cause
 from safety.faults import cause_of
 from safety.motion import BusTick
@@ -21,7 +22,7 @@ from safety.tick_records import columns_of, fill_tick
 from safety.types import Mode
 from training.caution import ActionBox
 from training.env import RobotEnv, StepResult
-from training.records import bus_dtype, step_dtype
+from training.records import bus_dtype, frame_dtype, step_dtype
 
 Record = NDArray[np.void]
 
@@ -68,6 +69,7 @@ class Collector:
         mean: Whether to take the policy's mean action, as a robot does that has learned.
         box: What the policy's actions are clipped to.
         person: Returns the action of a person who drives now, shape (a,); None while nobody does.
+        frames: Stream of frame records, one of each step; None: nobody looks.
 
     Attributes:
         mean: Whether the policy's mean action is taken.
@@ -93,6 +95,7 @@ class Collector:
         mean: bool = False,
         box: ActionBox | None = None,
         person: Callable[[], Vector | None] = lambda: None,
+        frames: Stream | None = None,
     ) -> None:
         self._env = env
         self._actor = actor
@@ -107,6 +110,8 @@ class Collector:
         self._record = np.zeros(1, step_dtype(len(env.task.observation_names), actions))
         self._bus_record = np.zeros(1, bus_dtype(len(env.motion.robot.joint_names)))
         self._step_columns, self._bus_columns = columns_of(self._record), columns_of(self._bus_record)
+        self._frames = frames
+        self._frame_record: Record | None = None
         self._noise_size = actions
         self._version: int | None = None
         self._goes_on = goes_on
@@ -159,9 +164,11 @@ class Collector:
             self._helped = False
             self.lateness_s = 0.0
         observation = self._observation
-        person = self._person()
-        action = self.box.clip(self._action(observation, explore=explore)) if person is None else person
         try:
+            # Before the action: what is recorded is what an action could be chosen by.
+            frame = None if self._frames is None else self._env.look()
+            person = self._person()
+            action = self.box.clip(self._action(observation, explore=explore)) if person is None else person
             result = self._env.advance(action)
         except RobotError as error:
             self._interrupted += 1
@@ -175,7 +182,7 @@ class Collector:
             if result.mode is Mode.ACTIVE:
                 result = replace(result, mode=Mode.TELEOP)
         version = self._version if person is None and not explore else None
-        self._append(observation, action, result, version or 0)
+        self._append(observation, action, result, version or 0, frame)
         self._observation = result.observation
         self._step += 1
         if result.terminated or result.truncated:
@@ -194,7 +201,10 @@ class Collector:
             return self._actor.act(observation, None)
         return self._actor.act(observation, self._rng.standard_normal(self._noise_size, dtype=np.float32))
 
-    def _append(self, observation: Vector, action: Vector, result: StepResult, version: int) -> None:
+    def _append(self, observation: Vector, action: Vector, result: StepResult, version: int, frame: CameraFrame | None) -> None:
+        # A step comes last: who sees one finds what belongs to it.
+        if frame is not None:
+            self._append_frame(frame)
         first = self._bus.head
         self._append_bus(result.ticks)
         columns = self._step_columns
@@ -219,6 +229,19 @@ class Collector:
         columns["filter_mask"][...] = int(result.reasons)
         columns["mode"][...] = int(result.mode)
         self.lost += not self._steps.append(self._record)
+
+    def _append_frame(self, frame: CameraFrame) -> None:
+        if self._frames is None:
+            return
+        if self._frame_record is None:
+            height_px, width_px, _ = frame.image.shape
+            self._frame_record = np.zeros(1, frame_dtype(height_px, width_px))
+        record = self._frame_record
+        record["sequence"] = self._steps.head
+        record["episode"] = self.episode
+        record["stamp_s"] = frame.stamp_s
+        record["image"][0] = frame.image
+        self.lost += not self._frames.append(record)
 
     def _append_bus(self, ticks: Sequence[BusTick]) -> None:
         for tick in ticks:

@@ -47,6 +47,16 @@ class CautionConfig(BaseModel):
     growth: float = Field(default=0.1, ge=0.0, le=1.0)
 
 
+class FramesConfig(BaseModel):
+    """Frames of the robot's camera, one at every policy tick, taken with the tick's observation; they go into the log, without loss."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # 84 x 84 is what DrQ (arXiv 2004.13649) and others learn from. Up to a size of which the log's shared memory holds 6.8 s at 50 Hz.
+    width_px: int = Field(default=84, ge=16, le=256)
+    height_px: int = Field(default=84, ge=16, le=256)
+
+
 class PriorConfig(BaseModel):
     """What a run begins with: networks of another run, and data of others in every batch (RLPD, arXiv 2302.02948)."""
 

@@ -69,6 +69,7 @@ def run_deterministic(
         episode=episode,
         stamp_s=stamp_s,
         box=box_of(train.caution, link, 0),
+        frames=link.frames_of(0),
     )
     feed = WeightFeed(link.weights, collector)
     try:

@@ -14,9 +14,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from robot.clock import TickStatistics
-from robot.errors import RobotError, UsageError
+from robot.errors import CameraError, RobotError, UsageError
 from robot.protocols import Camera
-from robot.types import Command, FloatArray, RobotState, frozen_array
+from robot.types import CameraFrame, Command, FloatArray, RobotState, frozen_array
 from safety import ArenaConfig, Cause, GuardedRobot
 from safety.motion import BusTick, Motion
 from safety.types import Mode, Reason
@@ -69,7 +69,8 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         arena: An episode is truncated by the first step at whose end the tracked base is outside; None: it may go anywhere.
         timing: What the loop's real-time clock counts; stays at 0 where no clock is real.
         skip_to: Moves a simulated clock on to a time, s; does nothing where time is real.
-        camera: For `rgb_array`, made when first needed.
+        camera: For `rgb_array` and films, made when first needed.
+        eye: The camera whose frames are recorded, of their size; closed with the environment.
         render_mode: None or "rgb_array".
         bus_errors: Returns how many answers of motors did not come or were errors; NaN where there is no bus.
     """
@@ -87,6 +88,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         timing: TickStatistics | None = None,
         skip_to: Callable[[float], None] = lambda _: None,
         camera: Callable[[], Camera] | None = None,
+        eye: Camera | None = None,
         render_mode: str | None = None,
         bus_errors: Callable[[], float] = lambda: math.nan,
     ) -> None:
@@ -108,6 +110,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         self._skip_to = skip_to
         self._make_camera = camera
         self._camera: Camera | None = None
+        self._eye = eye
         # Of the newest reset, for the log.
         self.reset_ticks: Sequence[BusTick] = ()
         self._state: RobotState | None = None
@@ -128,7 +131,10 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
 
         Raises:
             RobotError: If the robot does not begin.
+            CameraError: If there is a camera whose frames are recorded and it gives none; nothing was moved.
         """
+        if self._eye is not None:
+            self.look()
         self._skip_to(not_before_s)
         self.reset_ticks = self._reset(rng, goes_on)
         self._state = self.motion.robot.read()
@@ -210,6 +216,20 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
             self._state, _ = self.motion.advance(Command(self._state.joints.position_rad), self._state)
         self._memory = None
 
+    def look(self) -> CameraFrame:
+        """Return what belongs to the newest observation: the newest frame of the camera whose frames are recorded.
+
+        Raises:
+            UsageError: If there is none.
+            CameraError: If it gives none.
+        """
+        if self._eye is None:
+            raise UsageError("no frames of this robot are recorded: set camera in its configuration")
+        try:
+            return self._eye.capture()
+        except RobotError as error:
+            raise CameraError(str(error)) from error
+
     def render(self) -> NDArray[np.uint8] | None:
         if self.render_mode is None:
             return None
@@ -228,6 +248,8 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         return self._camera.capture().image
 
     def close(self) -> None:
-        if self._camera is not None:
-            self._camera.close()
+        # A camera whose driver hangs keeps a robot waiting for nothing.
         self._close()
+        for camera in (self._camera, self._eye):
+            if camera is not None:
+                camera.close()

@@ -1,6 +1,6 @@
 """The shared memory of a run: what its processes say to one another.
 
-    collectors --steps, bus ticks--> rings --acknowledged by the logger--> learner --newest weights--> collectors, evaluator
+    collectors --steps, bus ticks, frames--> rings --acknowledged by the logger--> learner --newest weights--> collectors, evaluator
     a person who drives --newest twist--> collectors
 
 The supervisor creates a link and unlinks it; every other process attaches by name.
@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+
 from policy.layout import PolicyLayout
 from robot.transport import Counters, Latest, Ring, sweep
-from training.records import bus_dtype, step_dtype
+from training.records import bus_dtype, frame_dtype, step_dtype
 from training.rollout_log.recovery import StreamPosition
 from training.takeover import TWIST, twist_name
 from training.transport import WeightSlot
@@ -23,6 +25,9 @@ from training.transport import WeightSlot
 # Records of each ring that wait for the logger and the learner: at 900 steps/s, 18 s of steps and of bus ticks at twice the rate.
 _STEP_CAPACITY = 16_384
 _BUS_CAPACITY = 65_536
+# Of a ring of frames, bytes: 63 s of 84 x 84 px at 50 Hz, 6.8 s of the largest, 256 x 256 px, and at most as many frames as steps. A logger
+# that was killed again and again took 5.4 s until it acknowledged (docs/results, "A thousand kills").
+_FRAME_BYTES = 64 * 2**20
 
 # Fields of the shared counters, each written by one process: the supervisor, the logger, the learner, the evaluator.
 _RUN_FIELDS = (
@@ -48,7 +53,7 @@ _COLLECTOR_FIELDS = ("episode", "stamp_s", "lateness_s", "missed", "lost", "adop
 
 @dataclass(frozen=True)
 class LinkShape:
-    """Sizes of a link; `prefix` names its pieces in shared memory."""
+    """Sizes of a link; `prefix` names its pieces in shared memory, `frame` is height and width of frames, px, where there are any."""
 
     prefix: str
     collectors: int
@@ -56,22 +61,31 @@ class LinkShape:
     action: int
     joints: int
     vector: int
+    frame: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, layout: PolicyLayout, collectors: int) -> LinkShape:
-        """Return the sizes for a policy, under the name of this process."""
+    def of(cls, layout: PolicyLayout, collectors: int, frame: tuple[int, int] | None = None) -> LinkShape:
+        """Return the sizes for a policy, and for frames, under the name of this process."""
         sizes = (len(layout.observation_names), len(layout.action_names), len(layout.joint_names), layout.vector_size)
-        return cls(f"fetlock-{os.getpid()}", collectors, *sizes)
+        return cls(f"fetlock-{os.getpid()}", collectors, *sizes, frame)
 
 
 class Link:
     """All the shared pieces, attached."""
 
     def __init__(
-        self, steps: list[Ring], bus: list[Ring], weights: WeightSlot, candidate: WeightSlot, twist: Latest, counters: Counters
+        self,
+        steps: list[Ring],
+        bus: list[Ring],
+        frames: list[Ring],
+        weights: WeightSlot,
+        candidate: WeightSlot,
+        twist: Latest,
+        counters: Counters,
     ) -> None:
         self.steps = steps
         self.bus = bus
+        self.frames = frames
         self.weights = weights
         self.candidate = candidate
         self.twist = twist
@@ -83,6 +97,7 @@ class Link:
         step, bus = step_dtype(shape.observation, shape.action), bus_dtype(shape.joints)
         steps = [Ring.create(f"{shape.prefix}-s{i}", step, _STEP_CAPACITY, start=start.step) for i, start in enumerate(starts)]
         ticks = [Ring.create(f"{shape.prefix}-b{i}", bus, _BUS_CAPACITY, start=start.bus) for i, start in enumerate(starts)]
+        frames = [Ring.create(*arguments) for arguments in _frame_rings(shape)]
         weights = WeightSlot.create(f"{shape.prefix}-w", shape.vector)
         candidate = WeightSlot.create(f"{shape.prefix}-c", shape.vector)
         twist = Latest.create(twist_name(shape.prefix), TWIST)
@@ -90,7 +105,7 @@ class Link:
         for i, start in enumerate(starts):
             counters.set(f"episode_{i}", start.episode)
             counters.set(f"stamp_s_{i}", start.stamp_s)
-        return cls(steps, ticks, weights, candidate, twist, counters)
+        return cls(steps, ticks, frames, weights, candidate, twist, counters)
 
     @classmethod
     def attach(cls, shape: LinkShape) -> Link:
@@ -99,11 +114,16 @@ class Link:
         return cls(
             [Ring.attach(f"{shape.prefix}-s{i}", step, _STEP_CAPACITY) for i in range(shape.collectors)],
             [Ring.attach(f"{shape.prefix}-b{i}", bus, _BUS_CAPACITY) for i in range(shape.collectors)],
+            [Ring.attach(*arguments) for arguments in _frame_rings(shape)],
             WeightSlot.attach(f"{shape.prefix}-w", shape.vector),
             WeightSlot.attach(f"{shape.prefix}-c", shape.vector),
             Latest.attach(twist_name(shape.prefix), TWIST),
             Counters.attach(f"{shape.prefix}-n", _fields(shape.collectors)),
         )
+
+    def frames_of(self, index: int) -> Ring | None:
+        """Return a collector's ring of frames; None where there is no camera."""
+        return self.frames[index] if self.frames else None
 
     def total(self, field: str) -> int:
         """Return the sum of a collector's counter over all collectors."""
@@ -125,25 +145,34 @@ class Link:
             piece.unlink()
 
     def _pieces(self) -> list[Ring | WeightSlot | Latest | Counters]:
-        return [*self.steps, *self.bus, self.weights, self.candidate, self.twist, self.counters]
+        return [*self.steps, *self.bus, *self.frames, self.weights, self.candidate, self.twist, self.counters]
 
 
 @contextmanager
-def linked(layout: PolicyLayout, starts: list[StreamPosition]) -> Iterator[tuple[LinkShape, Link]]:
+def linked(layout: PolicyLayout, starts: list[StreamPosition], frame: tuple[int, int] | None = None) -> Iterator[tuple[LinkShape, Link]]:
     """Create the shared memory of a run, remove it at the end, and what dead runs have left.
 
     Args:
         layout: Of the run's policy.
         starts: Where each collector's streams begin.
+        frame: Height and width of the camera's frames, px; None without a camera.
     """
     sweep(r"fetlock-([0-9]+)-[a-z0-9]+")
-    shape = LinkShape.of(layout, len(starts))
+    shape = LinkShape.of(layout, len(starts), frame)
     link = Link.create(shape, starts)
     try:
         yield shape, link
     finally:
         link.close()
         link.unlink()
+
+
+def _frame_rings(shape: LinkShape) -> Iterator[tuple[str, np.dtype[np.void], int]]:
+    """Yield name, record and capacity of each ring of frames."""
+    if shape.frame is not None:
+        dtype = frame_dtype(*shape.frame)
+        capacity = min(_STEP_CAPACITY, _FRAME_BYTES // dtype.itemsize)
+        yield from ((f"{shape.prefix}-f{i}", dtype, capacity) for i in range(shape.collectors))
 
 
 def _fields(collectors: int) -> tuple[str, ...]:

@@ -64,6 +64,14 @@ def bus_dtype(joints: int) -> np.dtype[np.void]:
     return np.dtype([("sequence", "<u8"), ("episode", "<u8"), *eights, ("collector", "<u4"), *fours, *ones])
 
 
+def frame_dtype(height_px: int, width_px: int) -> np.dtype[np.void]:
+    """Return the record of a camera's frame on its way to the logger: RGB, with the number of the step whose observation it shows.
+
+    `episode` tells it from the frame of a tick that a dead collector never finished: the step of that number is another one then.
+    """
+    return np.dtype([("sequence", "<u8"), ("episode", "<u8"), ("stamp_s", "<f8"), ("image", "u1", (height_px, width_px, 3))])
+
+
 def learnable(steps: NDArray[np.void]) -> NDArray[np.bool_]:
     """Tell which steps can be learned from, shape (k,): neither ticks in HOLD nor proposed actions that are not finite."""
     mask: NDArray[np.bool_] = np.isin(steps["mode"], DRIVEN) & np.isfinite(steps["action"]).all(axis=1)

@@ -14,7 +14,7 @@ from fetlock.replays.logs import config_of, find_log, read_whole, some_logs_of
 from policy.layout import TRANSITION_FIELDS, PolicyLayout
 from robot.errors import LogError
 from robot.types import FloatArray
-from training.rollout_log import Records, RolloutLog, read_log
+from training.rollout_log import NO_FRAMES, Frames, Records, RolloutLog, read_log
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Episode:
         steps: Step records, shape (k,), k >= 1.
         bus: Bus records, those of the routine in front of it too.
         joints_rad: Joint angles measured at the start of each step, shape (k, n), rad.
+        frames: Of the camera; none where there was none, or they were not asked for.
     """
 
     log: str
@@ -36,6 +37,7 @@ class Episode:
     steps: Records
     bus: Records
     joints_rad: FloatArray
+    frames: Frames = NO_FRAMES
 
     @property
     def collector(self) -> int:
@@ -62,8 +64,8 @@ class Recording:
     config: RunConfig
     layout: PolicyLayout
 
-    def episodes(self) -> Iterator[Episode]:
-        """Read the episodes, one at a time; a log without a step is passed over.
+    def episodes(self, *, frames: bool = False) -> Iterator[Episode]:
+        """Read the episodes, one at a time, with their frames if asked for; a log without a step is passed over.
 
         Raises:
             LogError: If a file is unfinished or damaged, is of another robot or task than the first one, or none holds a step.
@@ -71,7 +73,7 @@ class Recording:
         known: set[str | None] = set()
         found = False
         for path in self.paths:
-            log = read_whole(path)
+            log = read_whole(path, frames=frames)
             if log.metadata.get("config") not in known:
                 self._require_same(path, log)
                 known.add(log.metadata.get("config"))
@@ -98,7 +100,7 @@ class Recording:
         if not len(log.bus) or (log.bus["sequence"][np.minimum(at, len(log.bus) - 1)] != log.steps["bus_first"]).any():
             raise LogError(f"{path}: bus ticks of its steps are missing: `fetlock log verify` says more")
         seed = int(log.metadata.get("seed", self.config.seed))
-        return Episode(path.name, seed, log.complete, log.steps, log.bus, log.bus["position_rad"][at])
+        return Episode(path.name, seed, log.complete, log.steps, log.bus, log.bus["position_rad"][at], log.frames or NO_FRAMES)
 
 
 def open_recording(source: Path, collector: int, episode: int | None) -> Recording:

@@ -65,21 +65,23 @@ def export_rrd(recording: Recording, out: Path) -> Exported:
     held = rr.binary_stream(recording=stream)
     stream.send_recording_name(out.stem)
     collectors: set[str] = set()
-    episodes = steps = ticks = 0
-    for episode in recording.episodes():
+    episodes = steps = ticks = frames = 0
+    for episode in recording.episodes(frames=True):
         root = f"c{episode.collector}"
         if root not in collectors:
             collectors.add(root)
             _name(stream, root, layout)
         _send(stream, root, episode)
         episodes, steps, ticks = episodes + 1, steps + len(episode.steps), ticks + len(episode.bus)
-    stream.send_blueprint(_blueprint(sorted(collectors)))
+        frames += len(episode.frames)
+    stream.send_blueprint(_blueprint(sorted(collectors), seen=bool(frames)))
     content = held.read(flush=True)
     if content is None:
         raise LogError(f"{out}: Rerun gave nothing to write")
     with made_whole(out) as temporary:
         temporary.write_bytes(content)
-    return exported(out, episodes=episodes, steps=steps, bus_ticks=ticks)
+    counts = {"episodes": episodes, "steps": steps, "bus_ticks": ticks} | ({"frames": frames} if frames else {})
+    return exported(out, **counts)
 
 
 def _name(stream: rr.RecordingStream, root: str, layout: PolicyLayout) -> None:
@@ -102,6 +104,10 @@ def _send(stream: rr.RecordingStream, root: str, episode: Episode) -> None:
         _curve(stream, f"{root}/guard/{field}", bus["stamp_s"], bus[field])
     for field, place in {"action": "action/proposed", "applied_action": "action/applied", "reward": "reward", "measure": "measure"}.items():
         _curve(stream, f"{root}/{place}", steps["stamp_s"], steps[field])
+    frames = episode.frames
+    if len(frames):
+        images = rr.EncodedImage.columns(blob=list(frames.pngs), media_type=["image/png"] * len(frames))
+        stream.send_columns(f"{root}/camera", [_times(frames.stamp_s)], images)
     both = int(Has.IMU | Has.BASE)
     seen = bus[(bus["has"] & both) == both]
     if len(seen):
@@ -137,18 +143,19 @@ def _mode(bus: Records, at: int) -> str:
     return f"guard: {Mode(bus['mode'][at]).name}" + (f" because of {causes.name}" if causes else "")
 
 
-def _blueprint(collectors: list[str]) -> rrb.Blueprint:
-    """Arrange the panels: one tab for each collector."""
-    return rrb.Blueprint(rrb.Tabs(*(_tab(root) for root in collectors)), collapse_panels=True)
+def _blueprint(collectors: list[str], *, seen: bool) -> rrb.Blueprint:
+    """Arrange the panels: one tab for each collector, with what its camera saw if there are frames."""
+    return rrb.Blueprint(rrb.Tabs(*(_tab(root, seen=seen) for root in collectors)), collapse_panels=True)
 
 
-def _tab(root: str) -> rrb.Horizontal:
+def _tab(root: str, *, seen: bool) -> rrb.Horizontal:
     plots = [
         rrb.TimeSeriesView(name=title, origin=f"/{root}", contents=[f"/{root}/{place}" for place in places])
         for title, places in _PANELS.items()
     ]
     half = len(plots) // 2
     right = rrb.Vertical(
+        *([rrb.Spatial2DView(name="Camera", origin=f"/{root}/camera")] if seen else []),
         rrb.Spatial3DView(name="Base", origin=f"/{root}", contents=[f"/{root}/base"]),
         rrb.TextLogView(name="Events", origin=f"/{root}", contents=[f"/{root}/events"]),
     )

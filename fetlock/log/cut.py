@@ -9,7 +9,7 @@ import numpy as np
 
 from fetlock.arguments import VerbParser
 from robot.errors import LogError, UsageError
-from training.rollout_log import copy_log, read_log
+from training.rollout_log import NO_FRAMES, copy_log, read_log
 
 
 def run(argv: list[str]) -> int:
@@ -26,7 +26,7 @@ def run(argv: list[str]) -> int:
         raise UsageError(f"--out {options.out}: give a name that ends in .mcap")
     if options.out.exists():
         raise UsageError(f"{options.out} exists already: give another --out")
-    log = read_log(options.log)
+    log = read_log(options.log, frames=True)
     if not len(log.steps):
         raise LogError(f"{options.log} holds no step: choose another log")
     numbers = log.steps["step"].astype(np.int64)
@@ -38,6 +38,8 @@ def run(argv: list[str]) -> int:
     begin = 0 if options.first == numbers[0] else int(steps["bus_first"][0])
     sequence = log.bus["sequence"]
     bus = log.bus[(sequence >= begin) & (sequence <= steps["bus_last"][-1])]
-    copy_log(options.out, bus, steps, log.metadata, complete=log.complete and last == numbers[-1])
-    sys.stdout.write(f"{options.out}: {len(steps)} steps, {len(bus)} bus ticks\n")
+    frames = (log.frames or NO_FRAMES).of_steps(steps)
+    copy_log(options.out, bus, steps, frames, log.metadata, complete=log.complete and last == numbers[-1])
+    seen = f", {len(frames)} frames" if len(frames) else ""
+    sys.stdout.write(f"{options.out}: {len(steps)} steps, {len(bus)} bus ticks{seen}\n")
     return 0

@@ -28,7 +28,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options = parser.read(argv)
     path = find_log(options.log, options.collector, options.episode)
-    log = read_log(path)
+    log = read_log(path, frames=True)
     if options.config:
         sys.stdout.write(log.metadata.get("config", ""))
         return 0
@@ -52,6 +52,10 @@ def describe(path: Path, log: RolloutLog) -> dict[str, JsonValue]:
         told["observation_size"], told["action_size"] = steps["observation"].shape[1], steps["action"].shape[1]
         told["policy_versions"] = [int(steps["policy_version"].min()), int(steps["policy_version"].max())]
         told["lateness_ms_max"] = round(1e3 * float(steps["lateness_s"].max()), 3)
+    if log.frames is not None and len(log.frames):
+        told["frames"] = len(log.frames)
+        told["frame_sizes_px"] = [f"{width} x {height}" for width, height in sorted(log.frames.sizes_px)]
+        told["frame_bytes"] = sum(map(len, log.frames.pngs))
     return told
 
 

@@ -84,9 +84,9 @@ def require_undamaged(path: Path, log: RolloutLog) -> None:
         raise LogError(f"{path} is {wrong}")
 
 
-def read_whole(path: Path) -> RolloutLog:
-    """Read a log; raises LogError if it is unfinished, damaged, or none."""
-    log = read_log(path)
+def read_whole(path: Path, *, frames: bool = False) -> RolloutLog:
+    """Read a log, with its frames if asked for; raises LogError if it is unfinished, damaged, or none."""
+    log = read_log(path, frames=frames)
     if wrong := flaw(path, log):
         raise LogError(f"{path} is {wrong}")
     return log

@@ -71,10 +71,13 @@ class PlayReport:
 def machine_for(on: str, config: RunConfig) -> RunConfig:
     """Return the configuration of the robot that is asked for: the machine in simulation or behind an emulated bus, or one of metal.
 
+    Frames of a camera are not recorded again: what is played looks at nothing.
+
     Raises:
         UsageError: If the configuration has none.
     """
     robot = config.robot
+    config = config.model_copy(update={"camera": None})
     if on == "hardware":
         if not isinstance(robot, HardwareConfig):
             raise UsageError(f"robot.kind {robot.kind} is no robot of metal: give the --config of one (robot.kind dynamixel)")

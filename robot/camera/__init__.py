@@ -2,6 +2,7 @@
 
 from robot.camera.config import CameraConfig, Crop, DeviceSource, Intrinsics, Pinhole, Source, StreamSource
 from robot.camera.mjpeg import MjpegServer
+from robot.camera.newest import NewestCamera
 from robot.camera.opencv import OpenCvCamera
 from robot.camera.source import VideoSource, open_source
 from robot.camera.virtual import FrameTimer, Render, VirtualCamera
@@ -13,6 +14,7 @@ __all__ = [
     "FrameTimer",
     "Intrinsics",
     "MjpegServer",
+    "NewestCamera",
     "OpenCvCamera",
     "Pinhole",
     "Render",

@@ -66,7 +66,8 @@ def collect(
         stamp_s=counters.get(f"stamp_s_{index}"),
         goes_on=waits,
         box=box_of(train.caution, link, index),
-        person=_person(link, layout, env.motion.policy_period_s, index),
+person=_person(link, layout, env.motion.policy_period_s, index),
+        frames=link.frames_of(index),
     )
     feed = _feed(layout, terms, link, collector)
     if contract.realtime:
@@ -149,4 +150,5 @@ def _throttled(contract: Contract, link: Link, index: int) -> bool:
 
 def ring_full(link: Link, index: int) -> bool:
     """Tell whether a fast simulation has to wait for the logger; a robot never waits: what does not fit is counted as lost."""
-    return link.steps[index].free < 1 or link.bus[index].free < 64
+    frames = link.frames_of(index)
+    return link.steps[index].free < 1 or link.bus[index].free < 64 or (frames is not None and frames.free < 1)

@@ -18,7 +18,7 @@ def record(shape: LinkShape, folder: Path, metadata: RunMetadata) -> None:
     """Log until the run stops or its parent dies, and then until the collectors are quiet."""
     alone = orphaned()
     link = Link.attach(shape)
-    logger = Logger(folder, link.steps, link.bus, link.counters, metadata)
+    logger = Logger(folder, link.steps, link.bus, link.counters, metadata, link.frames)
     newest_s = monotonic_s()
     try:
         while True:

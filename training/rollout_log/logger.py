@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from robot.clock import monotonic_s
 from robot.errors import LogError
 from robot.transport import Counters, Ring
+from training.rollout_log.frames import NO_FRAMES, Frames, encode
 from training.rollout_log.reader import Records
 from training.rollout_log.recovery import recover, stream_positions
 from training.rollout_log.writer import EpisodeWriter, RunMetadata
@@ -20,6 +22,8 @@ _FLUSH_RECORDS = 64
 FLUSH_S = 0.05
 # Steps moved at a time.
 _LIMIT = 512
+# Frames taken off a ring at a time: 1.4 MB of those of 84 x 84.
+_FRAMES = 64
 # How long to wait after the disk refused a write.
 _RETRY_S = 1.0
 
@@ -32,8 +36,10 @@ class _Stream:
 
     steps: Ring
     bus: Ring
+    frames: Ring | None
     next_step: int
     next_bus: int
+    next_frame: int
     writer: EpisodeWriter | None = None
 
 
@@ -50,21 +56,32 @@ class Logger:
         bus: Each collector's ring of bus records.
         counters: Gets `log_error` 1 while the disk refuses.
         metadata: Of the run.
+        frames: Each collector's ring of frames; none where there is no camera.
 
     Raises:
         LogError: If the folder cannot be made or read.
     """
 
-    def __init__(self, folder: Path, steps: list[Ring], bus: list[Ring], counters: Counters, metadata: RunMetadata) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        steps: list[Ring],
+        bus: list[Ring],
+        counters: Counters,
+        metadata: RunMetadata,
+        frames: Sequence[Ring] = (),
+    ) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LogError(f"{folder}: the rollout log cannot be made ({error.strerror}): choose another --runs-dir or fix it") from error
         for path in recover(folder):
             _log.info("recovered %s", path)
+        seen: Sequence[Ring | None] = frames or [None] * len(steps)
         positions = stream_positions(folder, len(steps))
         self._streams = [
-            _Stream(s, b, max(s.acknowledged, p.step), max(b.acknowledged, p.bus)) for s, b, p in zip(steps, bus, positions, strict=True)
+            _Stream(s, b, f, max(s.acknowledged, p.step), max(b.acknowledged, p.bus), 0 if f is None else f.acknowledged)
+            for s, b, f, p in zip(steps, bus, seen, positions, strict=True)
         ]
         self._folder = folder
         self._counters = counters
@@ -142,7 +159,7 @@ class Logger:
         if stream.writer is None:
             collector = int(steps["collector"][0])
             stream.writer = EpisodeWriter(self._folder, collector, episode, stream.steps.dtype, stream.bus.dtype, self._metadata)
-        stream.writer.write(bus, steps)
+        stream.writer.write(bus, steps, _frames_of(stream, steps, episode))
         stream.next_step = int(steps["sequence"][-1]) + 1
         # Not `last + 1`: a collector whose ring was full named ticks that were never written.
         stream.next_bus += len(bus)
@@ -174,8 +191,32 @@ class Logger:
                 stream.writer.abandon()
             stream.writer = None
             stream.next_step, stream.next_bus = stream.steps.acknowledged, stream.bus.acknowledged
+            stream.next_frame = 0 if stream.frames is None else stream.frames.acknowledged
+
+
+def _frames_of(stream: _Stream, steps: Records, episode: int) -> Frames:
+    """Take the frames of the next steps, all of one episode, off their ring.
+
+    Left out are those of steps that are in the log already, which a killed logger had written and not acknowledged, and of a tick that a
+    killed collector did not finish: the step of its number came in a later episode.
+    """
+    if stream.frames is None:
+        return NO_FRAMES
+    first, last = steps["sequence"][0], steps["sequence"][-1]
+    parts = []
+    more = True
+    while more:
+        waiting = stream.frames.read(stream.next_frame, _FRAMES)
+        due = waiting[waiting["sequence"] <= last]
+        parts.append(due[(due["sequence"] >= first) & (due["episode"] == episode)])
+        stream.next_frame += len(due)
+        more = len(due) == _FRAMES
+    return encode(np.concatenate(parts))
 
 
 def _acknowledge(stream: _Stream) -> None:
     stream.bus.acknowledge(stream.next_bus)
+    # Before the steps: who learns from one finds its frame safe.
+    if stream.frames is not None:
+        stream.frames.acknowledge(stream.next_frame)
     stream.steps.acknowledge(stream.next_step)

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from robot.errors import LogError
 from training.records import CDR_HEADER, dtype_of
-from training.rollout_log.writer import END_METADATA, PART, RUN_METADATA
+from training.rollout_log.frames import Frames, tag_of
+from training.rollout_log.standard import CompressedImages
+from training.rollout_log.writer import CAMERA, END_METADATA, PART, RUN_METADATA
 
 # What a reader meets at the end of a file whose writer was killed, or at a damaged byte.
 _DAMAGE = (McapError, struct.error, zstandard.ZstdError, RuntimeError, ValueError, KeyError, EOFError, MemoryError, OverflowError)
@@ -37,6 +39,7 @@ class RolloutLog:
         metadata: Of the run, as text.
         complete: The episode ended by itself.
         intact: The file was read to its end; False: these are the records before the damage.
+        frames: Of the camera, in order; None where they were not asked for.
     """
 
     steps: Records
@@ -44,6 +47,7 @@ class RolloutLog:
     metadata: dict[str, str]
     complete: bool
     intact: bool
+    frames: Frames | None = None
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -51,13 +55,17 @@ class RolloutLog:
         return tuple(self.metadata.get("joint_names", "").split())
 
 
-def read_log(path: Path) -> RolloutLog:
+def read_log(path: Path, *, frames: bool = False) -> RolloutLog:
     """Read one file up to its end or its damage.
+
+    Args:
+        path: The file.
+        frames: Keep the frames of the camera too, encoded; otherwise they are passed over, which costs neither memory nor much time.
 
     Raises:
         LogError: If it cannot be opened, or is no MCAP file of ours.
     """
-    found = _Found()
+    found = _Found(frames=frames)
     started = intact = False
     try:
         with path.open("rb") as file:
@@ -73,16 +81,23 @@ def read_log(path: Path) -> RolloutLog:
     if not started:
         raise LogError(f"{path} is no rollout log: an MCAP file of `fetlock train` was expected, under rollouts/ in a run's folder")
     (steps, steps_whole), (bus, bus_whole) = found.stacked("/step"), found.stacked("/bus")
-    return RolloutLog(steps, bus, found.metadata, found.complete, intact and steps_whole and bus_whole)
+    seen, seen_whole = found.seen() if frames else (None, True)
+    if seen is not None and not steps_whole:
+        # What lies behind a gap is not believed, though a frame has its number in it.
+        seen = seen.where(seen.sequence <= steps["sequence"][-1])
+    return RolloutLog(steps, bus, found.metadata, found.complete, intact and steps_whole and bus_whole and seen_whole, seen)
 
 
 class _Found:
     """What the records of a file say, as far as it is ours."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, frames: bool) -> None:
         self.metadata: dict[str, str] = {}
         self.complete = False
         self._payloads: dict[str, list[bytes]] = {"/step": [], "/bus": []}
+        self._images = CompressedImages() if frames else None
+        self._tags: list[tuple[int, float]] = []
+        self._pngs: list[bytes] = []
         self._dtypes: dict[str, np.dtype[np.void]] = {}
         self._topics: dict[int, str] = {}
         self._schemas: dict[int, Schema] = {}
@@ -93,6 +108,10 @@ class _Found:
             # The other channels say the same again, for viewers.
             if (topic := self._topics[record.channel_id]) in self._payloads:
                 self._payloads[topic].append(record.data)
+            elif topic == CAMERA and self._images is not None:
+                png = self._images.decode(record.data)
+                self._tags.append(tag_of(png))
+                self._pngs.append(png)
         elif isinstance(record, Schema):
             # The first counts: the copies behind the data section have no checksum of their own.
             self._schemas.setdefault(record.id, record)
@@ -118,6 +137,12 @@ class _Found:
         # A chunk whose kind cannot be read any more is passed over in silence.
         gaps = np.flatnonzero(np.diff(records["sequence"].astype(np.int64)) != 1)
         return (records[: int(gaps[0]) + 1], False) if len(gaps) else (records, True)
+
+    def seen(self) -> tuple[Frames, bool]:
+        """Return the frames up to the first that is out of order, and whether none is."""
+        frames = Frames.of(self._tags, self._pngs)
+        wrong = np.flatnonzero(np.diff(frames.sequence.astype(np.int64)) <= 0)
+        return (frames.where(np.arange(len(frames)) <= wrong[0]), False) if len(wrong) else (frames, True)
 
 
 def log_files(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from robot.errors import LogError
 from robot.files import sync_folder
+from training.rollout_log.frames import NO_FRAMES, Frames
 from training.rollout_log.reader import Records, RolloutLog, log_files, place_of, read_log
 from training.rollout_log.writer import PART, EpisodeWriter, RunMetadata
 
@@ -49,7 +50,8 @@ def recover(folder: Path) -> list[Path]:
             continue
         workshop.mkdir(exist_ok=True)
         writer = EpisodeWriter(workshop, *place_of(part), log.steps.dtype, log.bus.dtype, _run_metadata(log.metadata))
-        writer.write(log.bus, log.steps)
+        # The frame of a step that is not there comes again with it.
+        writer.write(log.bus, log.steps, (log.frames or NO_FRAMES).of_steps(log.steps))
         writer.finish(complete=False)
         next(workshop.glob("*.mcap")).rename(finished)
         sync_folder(folder)
@@ -58,13 +60,14 @@ def recover(folder: Path) -> list[Path]:
     return made
 
 
-def copy_log(path: Path, bus: Records, steps: Records, metadata: dict[str, str], *, complete: bool) -> None:
+def copy_log(path: Path, bus: Records, steps: Records, frames: Frames, metadata: dict[str, str], *, complete: bool) -> None:
     """Write records of a log into a new file of any name.
 
     Args:
         path: The file; must not exist.
         bus: Bus records.
         steps: Step records.
+        frames: Of the camera.
         metadata: Of the log that they are from.
         complete: The episode ended by itself.
 
@@ -75,7 +78,7 @@ def copy_log(path: Path, bus: Records, steps: Records, metadata: dict[str, str],
     try:
         with TemporaryDirectory(dir=path.parent, prefix=".fetlock-") as folder:
             writer = EpisodeWriter(Path(folder), collector, episode, steps.dtype, bus.dtype, _run_metadata(metadata))
-            writer.write(bus, steps)
+            writer.write(bus, steps, frames)
             writer.finish(complete=complete)
             # Unlike a rename it replaces nothing.
             os.link(next(Path(folder).glob("*.mcap")), path)
@@ -137,7 +140,7 @@ def _end(records: Records) -> int:
 
 def _readable(path: Path) -> RolloutLog | None:
     try:
-        return read_log(path)
+        return read_log(path, frames=True)
     except LogError:
         return None
 

@@ -1,6 +1,7 @@
-"""Bus ticks as messages that every viewer knows: sensor_msgs/JointState and sensor_msgs/Imu of ROS 2, in plain CDR.
+"""Messages that every viewer knows, of ROS 2, in plain CDR: sensor_msgs/JointState, sensor_msgs/Imu, sensor_msgs/CompressedImage.
 
-They say again what `/bus` says, for Foxglove, Lichtblick, Rerun and `ros2 bag`; what Fetlock itself reads is `/bus`.
+The first two say again what `/bus` says, for Foxglove, Lichtblick, Rerun and `ros2 bag`; what Fetlock itself reads is `/bus`. A frame of
+the camera is said once: its image is what Fetlock reads too.
 
 Layout: CDR aligns each primitive to its size, counted from behind the 4-byte header (OMG DDSI-RTPS 2.3, section 10); text is its length
 with the closing zero, the bytes, and that zero. One robot's messages are equally long, so that a whole batch is one array.
@@ -53,6 +54,13 @@ float64 x
 float64 y
 float64 z
 {_HEADER}"""
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+COMPRESSED_IMAGE_DEFINITION = f"""std_msgs/Header header
+string format
+uint8[] data
+{_HEADER}"""
+# A sequence begins with its length, uint32.
+_SIZE_BYTES = 4
 # First element of the covariance of what is not measured (sensor_msgs/Imu).
 _NOT_MEASURED = -1.0
 
@@ -125,6 +133,35 @@ class JointStates:
         messages = _stamped(self._message.batch(len(bus)), bus["stamp_s"])
         messages["position"], messages["velocity"], messages["effort"] = bus["position_rad"], bus["velocity_rad_s"], bus["torque_nm"]
         return [message.tobytes() for message in messages]
+
+
+class CompressedImages:
+    """Writes encoded images as sensor_msgs/CompressedImage, in the frame `camera`, and reads them back."""
+
+    def __init__(self) -> None:
+        self._message = message = _Message("camera")
+        message.text("png")
+        message.field("size", "<u4")
+        # Bytes that are the same in every message, and where they are.
+        blank, filled = message.batch(1), message.batch(1)
+        for name in filled.dtype.names or ():
+            filled[name] = -1 if filled.dtype[name].kind == "i" else np.iinfo(filled.dtype[name]).max
+        self._head, self._constant = blank.view(np.uint8), blank.view(np.uint8) == filled.view(np.uint8)
+
+    def encode(self, stamp_s: NDArray[np.float64], pngs: Sequence[bytes]) -> list[bytes]:
+        """Return a message for each image; its stamp is rounded to ns."""
+        messages = _stamped(self._message.batch(len(pngs)), stamp_s)
+        messages["size"] = [len(png) for png in pngs]
+        return [message.tobytes() + png for message, png in zip(messages, pngs, strict=True)]
+
+    def decode(self, payload: bytes) -> bytes:
+        """Return the image of a message; raises ValueError if it is none of ours."""
+        length = len(self._head)
+        image = payload[length:]
+        differs = np.frombuffer(payload, np.uint8, length) != self._head
+        if (differs & self._constant).any() or int.from_bytes(payload[length - _SIZE_BYTES : length], "little") != len(image):
+            raise ValueError("no image that Fetlock wrote")
+        return image
 
 
 class Imus:

@@ -18,13 +18,26 @@ from numpy.typing import NDArray
 from robot.errors import LogError
 from robot.files import sync_folder
 from training.records import CDR_HEADER, ros2msg
-from training.rollout_log.standard import IMU, IMU_DEFINITION, JOINT_STATE, JOINT_STATE_DEFINITION, Imus, JointStates, with_imu
+from training.rollout_log.frames import NO_FRAMES, Frames
+from training.rollout_log.standard import (
+    COMPRESSED_IMAGE,
+    COMPRESSED_IMAGE_DEFINITION,
+    IMU,
+    IMU_DEFINITION,
+    JOINT_STATE,
+    JOINT_STATE_DEFINITION,
+    CompressedImages,
+    Imus,
+    JointStates,
+    with_imu,
+)
 
 # A chunk is what a crash can cost before a flush; 64 KiB lost 60 ms in the measurement of docs/learning.md.
 _CHUNK_BYTES = 65_536
 # Version of the record: grows when a field changes its meaning.
 _FORMAT = "2"
 PART = ".part"
+CAMERA = "/camera"
 RUN_METADATA = "fetlock"
 END_METADATA = "fetlock.end"
 
@@ -119,16 +132,20 @@ class EpisodeWriter:
         self._sink = _Sink()
         self._writer = foxglove.open_mcap(self._sink, context=context, writer_options=options)  # type: ignore[arg-type]
         self._writer.write_metadata(RUN_METADATA, _entries(metadata, collector, episode))
-        self._bus = Channel("/bus", schema=_schema("fetlock/msg/BusTick", bus), message_encoding="cdr", context=context)
+        # A channel without a message is not in the file.
+        self._bus = _channel("/bus", _schema("fetlock/msg/BusTick", bus), context)
         self._standard = _Standard(context, metadata.joint_names) if metadata.joint_names else None
-        self._step = Channel("/step", schema=_schema("fetlock/msg/Step", step), message_encoding="cdr", context=context)
+        self._camera = _channel(CAMERA, _ros_schema(COMPRESSED_IMAGE, COMPRESSED_IMAGE_DEFINITION), context)
+        self._images = CompressedImages()
+        self._step = _channel("/step", _schema("fetlock/msg/Step", step), context)
         self._written = self._safe_records = self._safe_bytes = 0
         self.flush()
 
-    def write(self, bus: NDArray[np.void], steps: NDArray[np.void]) -> None:
-        """Append records; they are safe only after `flush`."""
+    def write(self, bus: NDArray[np.void], steps: NDArray[np.void], frames: Frames = NO_FRAMES) -> None:
+        """Append records; they are safe only after `flush`. Steps come last: where a file is cut off, a step has all that it needs."""
+        _log_all(self._camera, frames.stamp_s, self._images.encode(frames.stamp_s, frames.pngs))
         for channel, records in ((self._bus, bus), (self._step, steps)):
-            _log_all(channel, records, [CDR_HEADER + record.tobytes() for record in records])
+            _log_all(channel, records["stamp_s"], [CDR_HEADER + record.tobytes() for record in records])
             self._written += len(records)
         if self._standard is not None and len(bus):
             self._standard.write(bus)
@@ -189,21 +206,23 @@ class _Standard:
 
     def __init__(self, context: Context, joint_names: Sequence[str]) -> None:
         self._joints, self._imus = JointStates(joint_names), Imus()
-        self._joint_states = Channel(
-            "/joint_states", schema=_ros_schema(JOINT_STATE, JOINT_STATE_DEFINITION), message_encoding="cdr", context=context
-        )
-        self._imu = Channel("/imu", schema=_ros_schema(IMU, IMU_DEFINITION), message_encoding="cdr", context=context)
+        self._joint_states = _channel("/joint_states", _ros_schema(JOINT_STATE, JOINT_STATE_DEFINITION), context)
+        self._imu = _channel("/imu", _ros_schema(IMU, IMU_DEFINITION), context)
 
     def write(self, bus: NDArray[np.void]) -> None:
         """Say bus records in standard messages."""
-        _log_all(self._joint_states, bus, self._joints.encode(bus))
+        _log_all(self._joint_states, bus["stamp_s"], self._joints.encode(bus))
         seen = bus[with_imu(bus)]
-        _log_all(self._imu, seen, self._imus.encode(seen))
+        _log_all(self._imu, seen["stamp_s"], self._imus.encode(seen))
 
 
-def _log_all(channel: Channel, records: NDArray[np.void], payloads: Sequence[bytes]) -> None:
-    for payload, stamp_s in zip(payloads, records["stamp_s"].tolist(), strict=True):
+def _log_all(channel: Channel, stamps_s: NDArray[np.float64], payloads: Sequence[bytes]) -> None:
+    for payload, stamp_s in zip(payloads, stamps_s.tolist(), strict=True):
         channel.log(payload, log_time=max(0, round(stamp_s * 1e9)))
+
+
+def _channel(topic: str, schema: Schema, context: Context) -> Channel:
+    return Channel(topic, schema=schema, message_encoding="cdr", context=context)
 
 
 def _ros_schema(name: str, definition: str) -> Schema:
