@@ -1,13 +1,14 @@
 """A LeRobot data set, format v3.0: parquet files of steps, one row each, and what describes them.
 
-Layout, names and types: LeRobot's documentation of LeRobotDataset v3.0, and its constants. Logs hold no frames of a camera, so there are
-no videos.
+Layout, names and types: LeRobot's documentation of LeRobotDataset v3.0, and its constants. Frames of a camera are a feature of type
+`image`: the PNG of the log, byte for byte, in the parquet files, as the Image of Hugging Face's datasets has it. A video would lose.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,9 @@ from pydantic import JsonValue
 
 from fetlock.exports.recording import Episode, Recording
 from fetlock.exports.report import Exported, exported
-from fetlock.exports.statistics import statistics
+from fetlock.exports.statistics import PixelCounts, count_pixels, pixel_statistics, statistics
 from policy.layout import PolicyLayout
+from robot.errors import LogError
 from robot.files import made_whole
 
 _VERSION = "v3.0"
@@ -27,7 +29,9 @@ _CHUNK_FILES = 1000
 _FILE_BYTES = 100 * 2**20
 _FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 # The names that LeRobot gives its own columns.
-_STATE, _ENVIRONMENT = "observation.state", "observation.environment_state"
+_STATE, _ENVIRONMENT, _CAMERA = "observation.state", "observation.environment_state", "observation.images.camera"
+# Of datasets.Image: the file itself, and where it was.
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 Columns = dict[str, NDArray[np.generic]]
 
@@ -44,20 +48,31 @@ def export_lerobot(recording: Recording, out: Path, file_bytes: int = _FILE_BYTE
         LogError: If the logs cannot be read.
         OSError: If the folder cannot be written.
     """
-    features = features_of(recording.layout)
+    features = features_of(recording.layout, recording.config.frame)
     with made_whole(out) as folder:
-        rows, steps = _write_data(recording, folder, features, file_bytes)
+        rows, steps, pixels = _write_data(recording, folder, file_bytes)
         meta = folder / "meta"
         _write_parquet(meta / "episodes" / _FILE.format(chunk_index=0, file_index=0), pa.Table.from_pylist(rows))
         _write_parquet(meta / "tasks.parquet", _tasks(recording.layout.task))
         data = sorted((folder / "data").rglob("*.parquet"))
-        _write_json(meta / "stats.json", {name: statistics(_read_column(data, name)) for name in features})
+        stats = {name: statistics(_read_column(data, name)) for name in features if name != _CAMERA}
+        if pixels is not None:
+            stats[_CAMERA] = pixel_statistics(pixels, steps)
+        _write_json(meta / "stats.json", cast("dict[str, JsonValue]", stats))
         _write_json(meta / "info.json", _info(recording.layout, features, episodes=len(rows), steps=steps))
     return exported(out, episodes=len(rows), steps=steps)
 
 
-def features_of(layout: PolicyLayout) -> dict[str, JsonValue]:
-    """Return the columns with type, shape and names, as `info.json` lists them."""
+def features_of(layout: PolicyLayout, frame: tuple[int, int] | None) -> dict[str, JsonValue]:
+    """Return the columns with type, shape and names, as `info.json` lists them.
+
+    Args:
+        layout: What the numbers mean.
+        frame: Height and width of the camera's frames, px; None without frames.
+    """
+    image: dict[str, JsonValue] = {}
+    if frame is not None:
+        image[_CAMERA] = {"dtype": "image", "shape": [*frame, 3], "names": ["height", "width", "channels"]}
     return {
         _STATE: {**_feature("float32", tuple(f"{name}.pos" for name in layout.joint_names)), "info": {"unit": "rad"}},
         _ENVIRONMENT: _feature("float32", layout.observation_names),
@@ -76,6 +91,7 @@ def features_of(layout: PolicyLayout) -> dict[str, JsonValue]:
         "episode_index": _feature("int64"),
         "index": _feature("int64"),
         "task_index": _feature("int64"),
+        **image,
     }
 
 
@@ -111,18 +127,23 @@ def _columns(episode: Episode, index: int, first: int, control_hz: float) -> Col
     }
 
 
-def _write_data(
-    recording: Recording, folder: Path, features: dict[str, JsonValue], file_bytes: int
-) -> tuple[list[dict[str, JsonValue]], int]:
-    """Write the steps; return the row of each episode, and the number of steps."""
+def _write_data(recording: Recording, folder: Path, file_bytes: int) -> tuple[list[dict[str, JsonValue]], int, PixelCounts | None]:
+    """Write the steps; return the row of each episode, the number of steps, and how often which brightness occurs in their frames."""
+    seen = recording.config.frame is not None
+    pixels: PixelCounts | None = None
     rows: list[dict[str, JsonValue]] = []
     steps, number = 0, -1
     writer: pq.ParquetWriter | None = None
     path = folder
     try:
-        for episode in recording.episodes():
+        for episode in recording.episodes(frames=seen):
             columns = _columns(episode, len(rows), steps, recording.layout.control_hz)
             table = _table(columns)
+            own = None
+            if seen:
+                table = table.append_column(_CAMERA, _images(episode))
+                own = count_pixels(episode.frames.decoded())
+                pixels = own if pixels is None else pixels + own
             if writer is None or path.stat().st_size >= file_bytes:
                 if writer is not None:
                     writer.close()
@@ -133,11 +154,28 @@ def _write_data(
                 writer = pq.ParquetWriter(path, table.schema)
             writer.write_table(table)
             rows.append(_row(episode, columns, recording.layout.task, place))
+            if own is not None:
+                rows[-1] |= _flat(_CAMERA, pixel_statistics(own, len(episode.steps)))
             steps += len(episode.steps)
     finally:
         if writer is not None:
             writer.close()
-    return rows, steps
+    return rows, steps, pixels
+
+
+def _images(episode: Episode) -> pa.Array:
+    """Return the column of images of an episode.
+
+    Raises:
+        LogError: If a step has no frame.
+    """
+    missing = ~np.isin(episode.steps["sequence"], episode.frames.sequence)
+    if missing.any():
+        raise LogError(
+            f"{episode.log}: {np.count_nonzero(missing)} of {len(missing)} steps have no frame, and a data set needs one for each: "
+            "export other episodes (--episode)"
+        )
+    return pa.array([{"bytes": png, "path": None} for png in episode.frames.of_steps(episode.steps).pngs], _IMAGE)
 
 
 def _table(columns: Columns) -> pa.Table:
@@ -169,8 +207,12 @@ def _row(episode: Episode, columns: Columns, task: str, place: dict[str, int]) -
         "complete": episode.complete,
     }
     for name, values in columns.items():
-        row |= {f"stats/{name}/{kind}": figure for kind, figure in statistics(values).items()}
+        row |= _flat(name, statistics(values))
     return row
+
+
+def _flat(name: str, figures: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return {f"stats/{name}/{kind}": figure for kind, figure in figures.items()}
 
 
 def _tasks(task: str) -> pa.Table:

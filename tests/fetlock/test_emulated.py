@@ -61,7 +61,8 @@ def test_the_wire_changes_no_transition(imu: str) -> None:
 def test_the_emulated_machine_is_filmed_as_the_simulation_is_and_moves_no_differently() -> None:
     films: list[str] = []
     for path, imu in ((DIRECT, "--robot.imu"), (EMULATED, "--robot.machine.imu")):
-        env = make_env(load_config(["--config", path, imu, "exact"]), render_mode="rgb_array")
+        frames = ("--camera.width-px", "48", "--camera.height-px", "32")
+        env = make_env(load_config(["--config", path, imu, "exact", *frames]), render_mode="rgb_array")
         film = hashlib.sha256()
         try:
             film.update(env.begin(np.random.default_rng(3), 0.0).tobytes())
@@ -69,6 +70,10 @@ def test_the_emulated_machine_is_filmed_as_the_simulation_is_and_moves_no_differ
                 result = env.advance(np.full(12, 0.3, np.float32))
                 film.update(result.observation.tobytes())
                 film.update(env.picture().tobytes())
+                frame = env.look()
+                assert frame.image.shape == (32, 48, 3)
+                assert frame.stamp_s == result.ticks[-1].state.joints.stamp_s + 0.01
+                film.update(frame.image.tobytes())
         finally:
             env.close()
         films.append(film.hexdigest())

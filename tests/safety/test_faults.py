@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robot import Command, JointState, RobotState, frozen_array
-from robot.errors import BusError, MotorError, PortLostError, StaleError
+from robot.errors import BusError, CameraError, MotorError, PortLostError, StaleError
 from safety.faults import TICKS_KEPT, FaultBook, HeldError, cause_of
 from safety.modes import ModeState
 from safety.types import AppliedCommand, Cause, Mode, Reason
@@ -49,6 +49,7 @@ def test_a_tick_without_a_command_says_so():
 
 def test_what_a_robot_says_is_a_cause_and_that_a_guard_holds_it_is_none():
     causes = {PortLostError: Cause.PORT, MotorError: Cause.REBOOTED, StaleError: Cause.BUS, BusError: Cause.BUS, HeldError: Cause.NONE}
+    causes[CameraError] = Cause.CAMERA
     assert {kind: cause_of(kind("no")) for kind in causes} == causes
 
 

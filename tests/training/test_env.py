@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,8 @@ from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot import ImuState, RobotState, StaleError, TrackedPose, UsageError, frozen_array
+from robot import CameraFrame, ImuState, RobotState, StaleError, TrackedPose, UsageError, frozen_array
+from robot.errors import CameraError
 from safety import INTERVENTIONS, ArenaConfig, Cause, GuardConfig, Mode, Reason
 from tests.fakes import InstantRobot
 from tests.training.records import step_records
@@ -341,6 +343,66 @@ def test_what_hard_stages_change_costs_and_what_they_let_pass_does_not():
         change = np.square(result.applied_action - 1.0).mean()
     assert change > 0.01
     assert rewards[0] - rewards[1] == pytest.approx(0.5 * change)
+
+
+class Numbered:
+    """Implements Camera with pictures that count; a broken one gives none."""
+
+    def __init__(self, clock_s: Callable[[], float]) -> None:
+        self.taken, self.broken, self._clock_s = 0, False, clock_s
+
+    def capture(self) -> CameraFrame:
+        if self.broken:
+            raise StaleError("no picture for 0.2 s")
+        self.taken += 1
+        return CameraFrame(self._clock_s(), np.full((4, 6, 3), self.taken, np.uint8))
+
+    def close(self) -> None:
+        self.broken = True
+
+
+def test_each_step_has_the_frame_that_was_taken_with_its_observation():
+    robot = InstantRobot(8, 2.0)
+    camera = Numbered(lambda: robot.time_s)
+    env = walking_env(limit=3, robot=robot, eye=camera)
+    steps, bus, frames = Line(), Line(), Line()
+    collector = Collector(env, Idle(), steps, bus, seed=0, index=0, episode=4, frames=frames)
+    for _ in range(5):
+        collector.collect(explore=True)
+    seen = frames.array
+    np.testing.assert_array_equal(seen["sequence"], steps.array["sequence"])
+    np.testing.assert_array_equal(seen["episode"], [4, 4, 4, 5, 5])
+    np.testing.assert_array_equal(seen["stamp_s"], steps.array["stamp_s"])
+    # One more was taken before each episode, to see that there is a picture at all.
+    np.testing.assert_array_equal(seen["image"][:, 0, 0, 0], [2, 3, 4, 6, 7])
+    assert (seen["image"] == seen["image"][:, :1, :1, :1]).all()
+    env.close()
+    assert camera.broken
+
+
+def test_a_camera_that_gives_no_picture_stops_the_robot_and_no_episode_begins_blind():
+    robot = InstantRobot(8, 2.0)
+    camera = Numbered(lambda: robot.time_s)
+    env = walking_env(robot=robot, eye=camera)
+    steps, frames = Line(), Line()
+    collector = Collector(env, Idle(), steps, Line(), seed=0, index=0, episode=0, frames=frames)
+    collector.collect(explore=True)
+    camera.broken = True
+    assert collector.collect(explore=True) is None
+    assert (env.motion.robot.mode, env.motion.robot.causes) == (Mode.HOLD, Cause.CAMERA)
+    with pytest.raises(CameraError, match="no picture for"):
+        collector.collect(explore=True)
+    assert env.motion.robot.mode is Mode.HOLD
+    camera.broken = False
+    collector.collect(explore=True)
+    assert env.motion.robot.mode is Mode.ACTIVE
+    np.testing.assert_array_equal(frames.array["sequence"], [0, 1])
+    np.testing.assert_array_equal(frames.array["episode"], steps.array["episode"])
+
+
+def test_who_records_no_frames_has_none_to_look_at():
+    with pytest.raises(UsageError, match="set camera"):
+        walking_env().look()
 
 
 def test_a_robot_whose_log_cannot_be_written_is_held_and_its_episode_cut_off():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from robot import Camera
 from safety import ArenaConfig, GuardConfig, GuardedRobot, MotionLoop
 from tests.fakes import InstantClock, InstantRobot
 from training.env import RobotEnv
@@ -12,7 +13,12 @@ GUARD = GuardConfig(position_min_rad=0.9, position_max_rad=3.1, velocity_max_rad
 
 
 def walking_env(
-    limit: int = 50, guard: GuardConfig = GUARD, arena: ArenaConfig | None = None, robot: InstantRobot | None = None, **task: float
+    limit: int = 50,
+    guard: GuardConfig = GUARD,
+    arena: ArenaConfig | None = None,
+    robot: InstantRobot | None = None,
+    eye: Camera | None = None,
+    **task: float,
 ) -> RobotEnv[WalkMemory]:
     """Build the environment over an `InstantRobot` of 8 joints at 100 Hz, policy at 50 Hz."""
     robot = InstantRobot(8, 2.0) if robot is None else robot
@@ -24,4 +30,4 @@ def walking_env(
         guarded.engage()
         return ()
 
-    return RobotEnv(MotionLoop(guarded, clock, 2), WalkTask(WalkConfig(**task), 0.02), reset, guarded.close, limit, arena)
+    return RobotEnv(MotionLoop(guarded, clock, 2), WalkTask(WalkConfig(**task), 0.02), reset, guarded.close, limit, arena, eye=eye)
