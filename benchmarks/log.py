@@ -1,8 +1,9 @@
 """`./run bench log`: what the rollout log costs the control loop, how large it is, and how long a replay takes to be rebuilt from it.
 
 A collector runs in real time, beside a learner's load at nice 19, twice: with the log and its process, then with no record made at all.
-Then an hour of the same records is written through the same writer at full speed, in episodes, flushed as often as in real time, and read
-back into a replay. The frames of a camera are not in the log yet, and not in these figures.
+With the log there is a camera: noisy pictures at a USB camera's rate go through the driver of cameras of metal, and each policy tick gets
+the newest, resized. Then an hour of the same records is written through the same writer at full speed, in episodes, flushed as often as in
+real time, and read back into a replay, with every frame decoded and compared.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import tempfile
 import timeit
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,30 +23,31 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from benchmarks.log_hour import Records, Stretch, hour
 from benchmarks.loop import in_new_process, percentiles_ms, saturating_load
+from benchmarks.pictures import coding, usb_camera
 from benchmarks.report import Report
 from fetlock.build import make_env, policy_layout
 from fetlock.config import DEFAULT_CONFIG, RunConfig, config_yaml, load_config
 from fetlock.machines import HardwareConfig
-from fetlock.recording import metadata_of, recording
+from fetlock.recording import recording
 from policy.acting import NumpyActor
 from robot.clock import monotonic_s, request_realtime, set_timer_slack
 from robot.errors import RobotError, UsageError
+from robot.protocols import Camera
+from robot.types import CameraFrame
 from safety.motion import BusTick
 from safety.tick_records import columns_of, fill_tick
 from training.collector import Collector
+from training.config import FramesConfig
 from training.env import StepResult
-from training.learner import Learner
 from training.records import bus_dtype
-from training.rollout_log import EpisodeWriter, log_files, read_log, read_run
-from training.rollout_log.logger import FLUSH_S
+from training.rollout_log import log_files, read_log
 from training.runs import RunFolder
 
 # Design: what a control loop may spend on handing a policy tick's records over, us, at the 99th percentile.
 _TARGET_US = 100.0
 _SHARES = {"p50": 50.0, "p99": 99.0, "p99.9": 99.9, "max": 100.0}
-
-Records = NDArray[np.void]
 
 
 class TimedCollector(Collector):
@@ -54,8 +57,24 @@ class TimedCollector(Collector):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (those of a collector)
         super().__init__(*arguments, **options)
+        self.camera: Camera | None = None
+        self.taking_s: list[float] = []
+        self.frame_s: list[float] = []
         self.handing_s: list[float] = []
         self.late_s: list[float] = []
+
+    def _look(self) -> CameraFrame | None:
+        if self.silent or self.camera is None:
+            return None
+        start_s = monotonic_s()
+        frame = self.camera.capture()
+        self.taking_s.append(monotonic_s() - start_s)
+        return frame
+
+    def _append_frame(self, frame: CameraFrame) -> None:
+        start_s = monotonic_s()
+        super()._append_frame(frame)
+        self.frame_s.append(monotonic_s() - start_s)
 
     def _append(self, *arguments: Any) -> None:  # noqa: ANN401
         if self.silent:
@@ -68,32 +87,38 @@ class TimedCollector(Collector):
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Loop:
     """What a stretch of real time showed.
 
     Attributes:
+        taking_s: What each policy tick spent on taking the newest frame of the camera, s; empty without one.
+        frame_s: What it spent on handing that over, s, part of `handing_s`.
         handing_s: What each policy tick spent on handing records over, s; empty without a log.
         late_s: Of each policy tick the worst lateness of its bus ticks, s.
         missed: Bus ticks that were skipped.
         lost: Records for which there was no room.
-        steps: Step records of the log.
-        bus: Bus records of the log.
+        records: Of the log.
+        frame_bytes: Of the frames in it.
         log_bytes: Size of the log's files.
         fill_s: Of the hand-over what writing one bus tick as a record takes at best, s.
     """
 
+    taking_s: NDArray[np.float64]
+    frame_s: NDArray[np.float64]
     handing_s: NDArray[np.float64]
     late_s: NDArray[np.float64]
     missed: int
     lost: int
-    steps: Records
-    bus: Records
+    records: Stretch
+    frame_bytes: int
     log_bytes: int
     fill_s: float
 
 
-def real_time(config: RunConfig, seconds: float, *, logged: bool) -> Stretch:
+def real_time(config: RunConfig, seconds: float, *, logged: bool) -> Loop:
     """Let a policy that has learned nothing drive the robot of a configuration in real time, in this process, with or without a log.
+
+    Frames, where the configuration wants them, are those of `usb_camera`: a simulated robot would be drawn in the loop, and no robot is.
 
     Raises:
         RobotError: If a record that was handed over is not in the log in the end.
@@ -101,23 +126,32 @@ def real_time(config: RunConfig, seconds: float, *, logged: bool) -> Stretch:
     layout = policy_layout(config)
     with tempfile.TemporaryDirectory(prefix="fetlock-log-") as name, RunFolder.create(Path(name) / "run", config_yaml(config)) as folder:
         with recording(folder, config, layout) as recorder:
-            steps, bus = recorder.link.steps[0], recorder.link.bus[0]
-            env = make_env(config, realtime=True)
-            collector = TimedCollector(env, NumpyActor(layout), steps, bus, seed=config.seed, index=0, episode=0)
+            link = recorder.link
+            env = make_env(config.model_copy(update={"camera": None}), realtime=True)
+            streams = (link.steps[0], link.bus[0])
+            collector = TimedCollector(
+                env, NumpyActor(layout), *streams, seed=config.seed, index=0, episode=0, frames=link.frames_of(0) if logged else None
+            )
             collector.silent = not logged
             collector.adopt(1, np.zeros(layout.vector_size, np.float32))
-            tick = _drive(collector, round(seconds * config.control_hz))
-            made = (steps.head, bus.head)
+            with usb_camera(config, config.camera.width_px) if logged and config.camera is not None else nullcontext() as collector.camera:
+                tick = _drive(collector, round(seconds * config.control_hz))
+            made = tuple(ring.head for ring in (*streams, *link.frames))
             missed = env.timing.missed
             env.close()
         paths = log_files(folder.path / "rollouts")
-        logs = [read_log(path) for path in paths]
+        logs = [read_log(path, frames=True) for path in paths]
         size = sum(path.stat().st_size for path in paths)
     kept, kept_bus = _together([log.steps for log in logs]), _together([log.bus for log in logs])
-    if (len(kept), len(kept_bus)) != made:
-        raise RobotError(f"{len(kept)} steps and {len(kept_bus)} bus ticks are in the log, {made[0]} and {made[1]} were handed over")
-    late_s = np.array(collector.late_s)
-    return Stretch(np.array(collector.handing_s), late_s, missed, collector.lost, kept, kept_bus, size, _fill_s(tick))
+    frames = [log.frames for log in logs if log.frames]
+    found = (len(kept), len(kept_bus), sum(map(len, frames)))[: len(made)]
+    if found != made:
+        raise RobotError(f"{found} steps, bus ticks and frames are in the log, {made} were handed over")
+    taking_s, frame_s, handing_s, late_s = map(np.array, (collector.taking_s, collector.frame_s, collector.handing_s, collector.late_s))
+    images = np.concatenate([own.images() for own in frames]) if frames else None
+    frame_bytes = sum(len(png) for own in frames for png in own.pngs)
+    records = Stretch(kept, kept_bus, images)
+    return Loop(taking_s, frame_s, handing_s, late_s, missed, collector.lost, records, frame_bytes, size, _fill_s(tick))
 
 
 def _together(parts: list[Records]) -> Records:
@@ -150,69 +184,8 @@ def _fill_s(tick: BusTick) -> float:
     return min(timeit.repeat(lambda: fill_tick(columns, tick), number=1000, repeat=20)) / 1000.0
 
 
-def hour(config: RunConfig, stretch: Stretch, hours: float) -> dict[str, JsonValue]:
-    """Write so many hours of a stretch's records, again and again with new numbers, and read them back; return the figures."""
-    steps, bus = stretch.steps, stretch.bus
-    wanted = round(hours * 3600.0 * config.control_hz)
-    # A logger in real time flushes 50 ms behind the oldest record that waits.
-    batch = int(FLUSH_S * config.control_hz) + 1
-    with tempfile.TemporaryDirectory(prefix="fetlock-log-") as name:
-        folder = Path(name)
-        start_s, written, episode, ticks = monotonic_s(), 0, 0, 0
-        while written < wanted:
-            for old in np.unique(steps["episode"]):
-                own = np.flatnonzero(steps["episode"] == old)[: wanted - written]
-                if not len(own):
-                    break
-                more, more_bus = steps[own], bus[int(steps["bus_first"][own[0]]) : int(steps["bus_last"][own[-1]]) + 1].copy()
-                _renumber(more, more_bus, written, ticks, episode)
-                _write(folder, config, more, more_bus, episode, batch)
-                written, ticks, episode = written + len(more), ticks + len(more_bus), episode + 1
-        wrote_s = monotonic_s() - start_s
-        size = sum(path.stat().st_size for path in log_files(folder))
-        learner = Learner(policy_layout(config), config.sac, config.train, config.seed, compiled=False)
-        start_s = monotonic_s()
-        read = read_run(folder)
-        read_s = monotonic_s() - start_s
-        learner.add(read)
-        rebuilt_s = monotonic_s() - start_s
-    if len(read) != wanted or learner.steps != wanted:
-        raise RobotError(f"{wanted} steps were written, {len(read)} read and {learner.steps} learned from")
-    return {
-        "hours": hours,
-        "steps": wanted,
-        "bus ticks": ticks,
-        "files": episode,
-        "steps in a flush": batch,
-        "MB": round(size / 1e6, 1),
-        "bytes per step": round(size / wanted, 1),
-        "written in, s": round(wrote_s, 1),
-        "read in, s": round(read_s, 2),
-        "replay rebuilt in, s": round(rebuilt_s, 2),
-        "transitions in the replay": learner.replay.size,
-    }
-
-
-def _renumber(steps: Records, bus: Records, first: int, first_tick: int, episode: int) -> None:
-    """Give an episode's records the numbers that they would have at a place in a run; stamps go on without a pause."""
-    shift_s = first_tick * float(bus["period_s"][0]) - float(bus["stamp_s"][0])
-    bus["sequence"] = first_tick + np.arange(len(bus))
-    steps["bus_last"] = steps["bus_last"] - steps["bus_first"][0] + first_tick
-    steps["bus_first"] = steps["bus_first"] - steps["bus_first"][0] + first_tick
-    steps["sequence"], steps["step"] = first + np.arange(len(steps)), np.arange(len(steps))
-    for records in (steps, bus):
-        records["episode"] = episode
-        records["stamp_s"] += shift_s
-
-
-def _write(folder: Path, config: RunConfig, steps: Records, bus: Records, episode: int, batch: int) -> None:
-    writer = EpisodeWriter(folder, 0, episode, steps.dtype, bus.dtype, metadata_of("0", config))
-    base = int(bus["sequence"][0])
-    for start in range(0, len(steps), batch):
-        some = steps[start : start + batch]
-        writer.write(bus[int(some["bus_first"][0]) - base : int(some["bus_last"][-1]) + 1 - base], some)
-        writer.flush()
-    writer.finish(complete=True)
+def _percentiles_us(values_s: NDArray[np.float64]) -> dict[str, float]:
+    return {name: round(1e6 * float(np.percentile(values_s, share)), 1) for name, share in _SHARES.items()}
 
 
 def main(argv: Sequence[str]) -> Report:
@@ -226,35 +199,46 @@ def main(argv: Sequence[str]) -> Report:
     parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="of a simulated robot (the walking Minitaur)")
     parser.add_argument("--seconds", type=float, default=60.0, help="of real time, with the log and without each (60)")
     parser.add_argument("--hours", type=float, default=1.0, help="of robot time in the file that is written at full speed (1)")
+    parser.add_argument("--camera", type=int, default=84, metavar="PX", help="side of the frames of a camera, 16 to 256; 0: none (84)")
     parser.add_argument("--load", type=int, default=len(os.sched_getaffinity(0)), help="busy processes at nice 19 beside the loop")
     options = parser.parse_args(list(argv))
     if options.seconds < 1.0 or not 0.0 < options.hours <= 24.0 or options.load < 0:
         raise UsageError(
             f"give at least 1 s, up to 24 hours, and a load of 0 or more: got {options.seconds}, {options.hours}, {options.load}"
         )
+    if options.camera != 0 and not 16 <= options.camera <= 256:
+        raise UsageError(f"--camera {options.camera}: give the side of frames, 16 to 256 px, or 0 for none")
     config = load_config(["--config", str(options.config)])
     if isinstance(config.robot, HardwareConfig):
         raise UsageError(f"{options.config} is a robot of metal: random actions move no motor; give the configuration of a simulated one")
+    if options.camera:
+        config = config.model_copy(update={"camera": FramesConfig(width_px=options.camera, height_px=options.camera)})
     details: dict[str, JsonValue] = {"config": options.config.name, "load_processes": options.load, "control_hz": config.control_hz}
     with saturating_load(options.load):
         logged = in_new_process(real_time, config, options.seconds, logged=True)
         silent = in_new_process(real_time, config, options.seconds, logged=False)
-    handing_us = {name: round(1e6 * float(np.percentile(logged.handing_s, share)), 1) for name, share in _SHARES.items()}
+    handing_us = _percentiles_us(logged.handing_s)
     details["handing over, us per policy tick"] = cast("JsonValue", handing_us)
     details["of it writing one bus tick, at best, us"] = round(1e6 * logged.fill_s, 1)
+    if len(logged.frame_s):
+        details["of it handing a frame over, us"] = cast("JsonValue", _percentiles_us(logged.frame_s))
+        details["taking a frame, us, before the action"] = cast("JsonValue", _percentiles_us(logged.taking_s))
     for name, stretch in (("with the log", logged), ("without", silent)):
         details[name] = {"lateness_ms": percentiles_ms(stretch.late_s), "missed": stretch.missed, "dropped": stretch.lost}
         print(f"{name}: {details[name]}", flush=True)
-    rate = logged.log_bytes / len(logged.steps)
+    steps = len(logged.records.steps)
+    rate = logged.log_bytes / steps
     projected_mb = rate * 3600.0 * config.control_hz / 1e6
     details["in real time"] = {
-        "steps": len(logged.steps),
+        "steps": steps,
         "bytes per step": round(rate, 1),
+        "of it the frame": round(logged.frame_bytes / steps, 1),
         "MB an hour, projected": round(projected_mb, 1),
     }
     print(f"handing over: {handing_us} us; in real time: {details['in real time']}", flush=True)
-    details["at full speed"] = hour(config, logged, options.hours)
-    details["camera frames, 84 x 84"] = None
+    details["at full speed"] = hour(config, logged.records, options.hours)
+    side = f"camera frames, {options.camera} x {options.camera}"
+    details[side] = cast("JsonValue", coding(config, options.camera)) if options.camera else None
     details["target"] = (
         f"p99 below {_TARGET_US:g} us, nothing dropped: {'met' if handing_us['p99'] < _TARGET_US and not logged.lost else 'missed'}"
     )

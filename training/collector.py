@@ -166,7 +166,7 @@ class Collector:
         observation = self._observation
         try:
             # Before the action: what is recorded is what an action could be chosen by.
-            frame = None if self._frames is None else self._env.look()
+            frame = self._look()
             person = self._person()
             action = self.box.clip(self._action(observation, explore=explore)) if person is None else person
             result = self._env.advance(action)
@@ -193,6 +193,9 @@ class Collector:
             if not self._helped:
                 self.box.judge(failed=result.terminated or result.mode is Mode.HOLD)
         return result
+
+    def _look(self) -> CameraFrame | None:
+        return None if self._frames is None else self._env.look()
 
     def _action(self, observation: Vector, *, explore: bool) -> Vector:
         if explore or self._version is None:

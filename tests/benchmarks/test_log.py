@@ -14,7 +14,7 @@ pytestmark = pytest.mark.realtime
 
 
 def test_a_second_of_real_time_and_a_few_of_the_file_are_measured_whole() -> None:
-    report = main(["--seconds", "1", "--hours", "0.001", "--load", "0"])
+    report = main(["--seconds", "1", "--hours", "0.001", "--load", "0", "--camera", "32"])
     details = report.details
     assert report.ours == details["handing over, us per policy tick"]["p99"] > 0.0
     assert details["in real time"]["steps"] == 50
@@ -23,7 +23,19 @@ def test_a_second_of_real_time_and_a_few_of_the_file_are_measured_whole() -> Non
     assert (full["steps"], full["bus ticks"], full["transitions in the replay"]) == (180, 360, 180)
     # Flushed as often as in real time: a file of the same rate, less what begins and ends each one.
     assert full["bytes per step"] == pytest.approx(details["in real time"]["bytes per step"], rel=0.3)
-    assert details["camera frames, 84 x 84"] is None
+    assert details["in real time"]["bytes per step"] > details["in real time"]["of it the frame"] > 500
+    assert full["frames"]["bytes per frame"] == pytest.approx(details["in real time"]["of it the frame"], rel=0.3)
+    assert full["frames"]["GB in memory"] == pytest.approx(180 * 32 * 32 * 3 / 1e9, abs=0.01)
+    kinds = details["camera frames, 32 x 32"]
+    # Noise cannot be compressed.
+    assert kinds["with a camera's noise in every pixel"]["bytes per frame"] > kinds["of the simulation"]["bytes per frame"] > 100
+    assert details["of it handing a frame over, us"]["p50"] < details["handing over, us per policy tick"]["p50"]
+
+
+@pytest.mark.parametrize("side", ["8", "257", "-1"])
+def test_frames_have_a_size_or_there_are_none(side: str) -> None:
+    with pytest.raises(UsageError, match="16 to 256 px, or 0 for none"):
+        main(["--camera", side])
 
 
 def test_no_motor_is_moved(tmp_path: Path) -> None:

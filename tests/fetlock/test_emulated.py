@@ -72,7 +72,7 @@ def test_the_emulated_machine_is_filmed_as_the_simulation_is_and_moves_no_differ
                 film.update(env.picture().tobytes())
                 frame = env.look()
                 assert frame.image.shape == (32, 48, 3)
-                assert frame.stamp_s == result.ticks[-1].state.joints.stamp_s + 0.01
+                assert frame.stamp_s == pytest.approx(result.ticks[-1].state.joints.stamp_s + 0.01, abs=1e-9)
                 film.update(frame.image.tobytes())
         finally:
             env.close()
