@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from policy.layout import PolicyLayout, Vector
 from policy.snapshot import Policy, load_policy
 from robot.clock import TickStatistics, monotonic_s, set_timer_slack, sleep_s
 from robot.errors import RobotError
+from robot.protocols import Camera
 from safety import MotionClient, MotionClock, RemoteMotion
 from safety.modes import needs_person
 from safety.motion import BusTick
@@ -167,11 +169,13 @@ def run_realtime(
     name = motion_name(os.getpid())
     log = folder.path / "motion.log"
     arguments = ["--config", str(folder.path / "config.yaml"), "--scheduler", scheduler, *(["--cut-on-exit"] if cut else [])]
-    with MotionProcess(name, arguments, log):
+    # A camera that does not open is heard of before the robot is reached.
+    eye = open_eye(config)
+    with nullcontext() if eye is None else closing(eye), MotionProcess(name, arguments, log):
         client = MotionClient(name, monotonic_s, sleep_s)
         try:
             with space_stops(pilot.keys):
-                report = _drive_client(folder, pilot, config, client, seconds)
+                report = _drive_client(folder, pilot, config, client, eye, seconds)
         finally:
             client.stop()
             client.close()
@@ -179,7 +183,9 @@ def run_realtime(
     return replace(report, said=said)
 
 
-def _drive_client(folder: RunFolder, pilot: Pilot, config: RunConfig, client: MotionClient, seconds: float) -> RunReport:
+def _drive_client(
+    folder: RunFolder, pilot: Pilot, config: RunConfig, client: MotionClient, eye: Camera | None, seconds: float
+) -> RunReport:
     timing = LatenessLog()
     motion = RemoteMotion(client, MotionClock(client), round(config.bus_hz / config.control_hz), timing)
     env: RobotEnv[WalkMemory] = RobotEnv(
@@ -190,7 +196,7 @@ def _drive_client(folder: RunFolder, pilot: Pilot, config: RunConfig, client: Mo
         task_of(config).time_limit_steps,
         arena=config.arena,
         timing=timing,
-        eye=open_eye(config),
+        eye=eye,
     )
     set_timer_slack()
     report = _drive(folder, pilot, config, env, seconds, realtime=True)

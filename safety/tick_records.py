@@ -108,7 +108,7 @@ def fill_applied(columns: Columns, applied: AppliedCommand) -> None:
 def fill_state(columns: Columns, state: RobotState) -> int:
     """Write a state into a tick record, and return which parts it has, a sum of `Has`.
 
-    The camera's frame stays out: images reach a learner from the camera's own process.
+    The camera's frame stays out: frames are recorded by policy tick, not by bus tick.
     """
     joints = state.joints
     columns["stamp_s"][...] = joints.stamp_s
