@@ -1,7 +1,7 @@
 """`./run bench log`: what the rollout log costs the control loop, how large it is, and how long a replay takes to be rebuilt from it.
 
 A collector runs in real time, beside a learner's load at nice 19, twice: with the log and its process, then with no record made at all.
-With the log there is a camera: noisy pictures at a USB camera's rate go through the driver of cameras of metal, and each policy tick gets
+With the log there is a camera: noisy pictures, 60 a second, go through the driver of cameras of metal, and each policy tick gets
 the newest, resized. Then an hour of the same records is written through the same writer at full speed, in episodes, flushed as often as in
 real time, and read back into a replay, with every frame decoded and compared.
 """
@@ -127,6 +127,7 @@ def real_time(config: RunConfig, seconds: float, *, logged: bool) -> Loop:
     with tempfile.TemporaryDirectory(prefix="fetlock-log-") as name, RunFolder.create(Path(name) / "run", config_yaml(config)) as folder:
         with recording(folder, config, layout) as recorder:
             link = recorder.link
+            link.populate(0)
             env = make_env(config.model_copy(update={"camera": None}), realtime=True)
             streams = (link.steps[0], link.bus[0])
             collector = TimedCollector(
@@ -232,7 +233,7 @@ def main(argv: Sequence[str]) -> Report:
     details["in real time"] = {
         "steps": steps,
         "bytes per step": round(rate, 1),
-        "of it the frame": round(logged.frame_bytes / steps, 1),
+        "of it the frame, before chunks are compressed": round(logged.frame_bytes / steps, 1),
         "MB an hour, projected": round(projected_mb, 1),
     }
     print(f"handing over: {handing_us} us; in real time: {details['in real time']}", flush=True)

@@ -19,9 +19,10 @@ from sim import simulate
 from training.records import frame_dtype
 from training.rollout_log.frames import encode
 
-# The smallest picture of common USB cameras, px, and their rate.
-_WIDTH, _HEIGHT, _FPS = 320, 240, 30
-# A second of pictures and more, shown again and again: their size on disk does not depend on the one before.
+# The smallest picture of common USB cameras, px. At 60 frames a second each tick of a policy at 50 Hz has one of its own: one that is
+# logged twice costs nothing the second time, because a chunk is compressed.
+_WIDTH, _HEIGHT, _FPS = 320, 240, 60
+# Shown again and again: more of them than fit into a chunk of the log, 64 KiB, so that none is compressed by the one before.
 _PICTURES = 40
 # Of a common camera's noise, grey levels (as `robot/camera/mjpeg.py` takes it).
 _NOISE = 1.8
@@ -59,7 +60,7 @@ def noisy(images: Images, rng: np.random.Generator) -> Images:
 
 @contextmanager
 def usb_camera(config: RunConfig, side_px: int) -> Iterator[NewestCamera]:
-    """Show noisy pictures at a USB camera's rate to the driver of cameras of metal, and what it reads as square frames of a side."""
+    """Show noisy pictures 60 times a second to the driver of cameras of metal, and what it reads as square frames of a side."""
     pictures = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in noisy(draw(config, _WIDTH, _HEIGHT), np.random.default_rng(0))]
     shown = CameraConfig(width_px=_WIDTH, height_px=_HEIGHT, max_age_s=5.0)
     timer = FrameTimer(_FPS)

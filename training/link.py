@@ -125,6 +125,12 @@ class Link:
         """Return a collector's ring of frames; None where there is no camera."""
         return self.frames[index] if self.frames else None
 
+    def populate(self, index: int) -> None:
+        """Map all that a collector in real time writes to into this process."""
+        for rings in (self.steps, self.bus, self.frames):
+            for ring in rings[index : index + 1]:
+                ring.populate()
+
     def total(self, field: str) -> int:
         """Return the sum of a collector's counter over all collectors."""
         return sum(int(self.counters.get(f"{field}_{i}")) for i in range(len(self.steps)))

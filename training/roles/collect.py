@@ -71,6 +71,7 @@ person=_person(link, layout, env.motion.policy_period_s, index),
     )
     feed = _feed(layout, terms, link, collector)
     if contract.realtime:
+        link.populate(index)
         set_timer_slack()
         request_realtime()
     missed_before, lost_before, errors_before = (counters.get(f"{name}_{index}") for name in ("missed", "lost", "bus_errors"))
