@@ -69,6 +69,7 @@ class EpisodeReset:
         patience: With a robot that does not begin.
         repair: Of a robot on a bus.
         resume: Begins the schedule of its clock anew: a pause between episodes is no miss.
+        look: Raises RobotError where the camera whose frames are recorded gives none: a blind robot is not moved.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class EpisodeReset:
         patience: Patience | None = None,
         repair: Repair | None = None,
         resume: Callable[[], None] = lambda: None,
+        look: Callable[[], object] = lambda: None,
     ) -> None:
         self._guard = guard
         self._clock = clock
@@ -89,6 +91,7 @@ class EpisodeReset:
         self._patience = patience or Patience()
         self._repair = repair or Repair()
         self._resume = resume
+        self._look = look
         self._placed = self._unfit = False
 
     def __call__(self, rng: np.random.Generator, goes_on: Callable[[], bool] = lambda: True) -> Sequence[BusTick]:
@@ -131,6 +134,7 @@ class EpisodeReset:
             self._repair.recover()
             self._unfit = False
         self._guard.require_releasable()
+        self._look()
         if self._steps is None or not self._placed:
             self._place(rng)
             self._placed = True

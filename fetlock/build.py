@@ -68,6 +68,7 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, pict
         patience=Patience(config.train.retry_s, config.train.operator_wait_s if attended else 0.0),
         repair=Repair(machine.robot.reconnect, machine.robot.recover),
         resume=machine.schedule.start,
+        look=(lambda: None) if eye is None else eye.capture,
     )
     return RobotEnv(
         motion,
@@ -102,6 +103,7 @@ def _simulated_env(
         if real is not None:
             real.start()
 
+    eye = open_eye(config, simulation.camera)
     return RobotEnv(
         motion,
         task,
@@ -119,7 +121,7 @@ def _simulated_env(
         timing=TickStatistics() if real is None else real.statistics,
         skip_to=simulation.clock.skip_to,
         camera=partial(simulation.camera, *picture_px),
-        eye=open_eye(config, simulation.camera),
+        eye=eye,
         render_mode=render_mode,
     )
 

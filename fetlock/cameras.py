@@ -18,8 +18,6 @@ from robot.protocols import Camera
 if TYPE_CHECKING:
     from robot.tracking import OverheadTracker
 
-# OpenCV takes a tenth of a second to import: only who has a camera of metal waits for it.
-
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -38,6 +36,7 @@ def open_eye(config: RunConfig, drawn: Callable[[int, int], Camera] | None = Non
     if frames is None:
         return None
     if isinstance(robot, HardwareConfig) and robot.camera is not None:
+        # OpenCV takes a tenth of a second to import: only who has a camera of metal waits for it.
         from robot.camera import CameraConfig, NewestCamera, OpenCvCamera
 
         return NewestCamera.start(OpenCvCamera.open(_read(Path(robot.camera), CameraConfig)), frames.width_px, frames.height_px)

@@ -191,7 +191,7 @@ def _drive_client(
     env: RobotEnv[WalkMemory] = RobotEnv(
         motion,
         make_task(config, motion.policy_period_s),
-        Beginning(client, routine=routine_of(config) is not None),
+        Beginning(client, routine=routine_of(config) is not None, look=(lambda: None) if eye is None else eye.capture),
         client.close,
         task_of(config).time_limit_steps,
         arena=config.arena,
@@ -225,6 +225,7 @@ def _drive(folder: RunFolder, pilot: Pilot, config: RunConfig, env: RobotEnv[Wal
         )
         collector.adopt(pilot.version, pilot.vector)
         if realtime:
+            link.populate(0)
             gc.freeze()
             gc.disable()
         try:
@@ -300,9 +301,11 @@ class Beginning:
     Args:
         client: Of the motion process.
         routine: Whether a routine brings the robot to where an episode begins.
+        look: Raises RobotError where the camera whose frames are recorded gives none: a blind robot is not moved.
     """
 
-    def __init__(self, client: MotionClient, *, routine: bool) -> None:
+    def __init__(self, client: MotionClient, *, routine: bool, look: Callable[[], object]) -> None:
+        self._look = look
         self._client = client
         self._routine = routine
         self._placed = False
@@ -311,8 +314,9 @@ class Beginning:
         """Begin an episode drawn from `rng`; return the bus ticks from there to the present one, which the log begins with.
 
         Raises:
-            RobotError: If the robot cannot be released, or its routine fails or is stopped.
+            RobotError: If the robot cannot be released, its routine fails or is stopped, or its camera gives nothing.
         """
+        self._look()
         first = self._client.head
         if not self._routine or not self._placed:
             self._client.release(int(rng.integers(2**31)))

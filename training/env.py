@@ -131,10 +131,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
 
         Raises:
             RobotError: If the robot does not begin.
-            CameraError: If there is a camera whose frames are recorded and it gives none; nothing was moved.
         """
-        if self._eye is not None:
-            self.look()
         self._skip_to(not_before_s)
         self.reset_ticks = self._reset(rng, goes_on)
         self._state = self.motion.robot.read()

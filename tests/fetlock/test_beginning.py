@@ -62,6 +62,24 @@ def test_a_silence_that_ends_is_waited_for_in_pauses_that_double_up_to_ten_secon
     assert (guard.mode, guard.causes) == (Mode.ACTIVE, Cause.NONE)
 
 
+def test_a_blind_robot_is_not_moved_until_it_sees():
+    robot = Failing()
+
+    def look() -> None:
+        if robot.time_s < 1.0:
+            raise StaleError("no picture for 0.2 s")
+
+    guard, reset, tried = rig(robot, Patience(retry_s=60.0), look=look)
+    reset(RNG)
+    np.testing.assert_allclose(tried, [1.5], atol=1e-6)
+    assert guard.mode is Mode.ACTIVE
+    robot.time_s = 0.0
+    _, reset, tried = rig(Failing(), Patience(), look=look)
+    with pytest.raises(RobotError, match="no picture"):
+        reset(RNG)
+    assert not tried
+
+
 @pytest.mark.parametrize(("retry_s", "tries", "paused_s"), [(0.4, 1, 0.0), (0.5, 2, 0.5), (10.0, 5, 7.5)])
 def test_a_robot_that_stays_silent_is_an_error_when_its_time_is_over(retry_s: float, tries: int, paused_s: float):
     robot = Failing((0.0, 1e9))

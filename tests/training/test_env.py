@@ -373,14 +373,13 @@ def test_each_step_has_the_frame_that_was_taken_with_its_observation():
     np.testing.assert_array_equal(seen["sequence"], steps.array["sequence"])
     np.testing.assert_array_equal(seen["episode"], [4, 4, 4, 5, 5])
     np.testing.assert_array_equal(seen["stamp_s"], steps.array["stamp_s"])
-    # One more was taken before each episode, to see that there is a picture at all.
-    np.testing.assert_array_equal(seen["image"][:, 0, 0, 0], [2, 3, 4, 6, 7])
+    np.testing.assert_array_equal(seen["image"][:, 0, 0, 0], [1, 2, 3, 4, 5])
     assert (seen["image"] == seen["image"][:, :1, :1, :1]).all()
     env.close()
     assert camera.broken
 
 
-def test_a_camera_that_gives_no_picture_stops_the_robot_and_no_episode_begins_blind():
+def test_a_camera_that_gives_no_picture_stops_the_robot_and_cuts_the_episode_off():
     robot = InstantRobot(8, 2.0)
     camera = Numbered(lambda: robot.time_s)
     env = walking_env(robot=robot, eye=camera)
@@ -390,9 +389,9 @@ def test_a_camera_that_gives_no_picture_stops_the_robot_and_no_episode_begins_bl
     camera.broken = True
     assert collector.collect(explore=True) is None
     assert (env.motion.robot.mode, env.motion.robot.causes) == (Mode.HOLD, Cause.CAMERA)
+    assert collector.between_episodes
     with pytest.raises(CameraError, match="no picture for"):
-        collector.collect(explore=True)
-    assert env.motion.robot.mode is Mode.HOLD
+        env.look()
     camera.broken = False
     collector.collect(explore=True)
     assert env.motion.robot.mode is Mode.ACTIVE

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
+from rerun.chunk import McapReader
 
 from robot import LogError
 from robot.clock import monotonic_s, sleep_s
@@ -140,6 +141,14 @@ def test_a_standard_reader_and_a_plain_decoder_see_the_pictures(rings, tmp_path)
         assert message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec == pytest.approx(0.02 * sequence + np.pi, abs=1e-9)
         picture = cv2.imdecode(np.frombuffer(bytes(message.data), np.uint8), cv2.IMREAD_COLOR)
         assert (picture[:, :, ::-1] == image_of(sequence)).all()
+
+
+def test_rerun_opens_the_log_with_its_pictures(tmp_path):
+    path = write_log(tmp_path)
+    batches = [chunk.to_record_batch() for chunk in McapReader(path).stream() if chunk.entity_path == "/camera" and not chunk.is_static]
+    pngs = [bytes(cell[0]) for batch in batches for cell in batch.column("EncodedImage:blob").to_pylist()]
+    assert sorted(pngs) == sorted(read_log(path, frames=True).frames.pngs)
+    assert len(pngs) == 40
 
 
 def test_a_frame_is_acknowledged_with_its_step_and_not_before(rings, tmp_path):
