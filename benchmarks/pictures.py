@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from fetlock.config import RunConfig
 from fetlock.machines import simulated
-from robot.camera import CameraConfig, FrameTimer, NewestCamera, OpenCvCamera, VirtualCamera
+from robot.camera import CameraConfig, DeviceSource, FrameTimer, NewestCamera, OpenCvCamera, VirtualCamera
 from robot.clock import monotonic_s
 from robot.errors import UsageError
 from sim import simulate
@@ -62,7 +62,7 @@ def noisy(images: Images, rng: np.random.Generator) -> Images:
 def usb_camera(config: RunConfig, side_px: int) -> Iterator[NewestCamera]:
     """Show noisy pictures 60 times a second to the driver of cameras of metal, and what it reads as square frames of a side."""
     pictures = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in noisy(draw(config, _WIDTH, _HEIGHT), np.random.default_rng(0))]
-    shown = CameraConfig(width_px=_WIDTH, height_px=_HEIGHT, max_age_s=5.0)
+    shown = CameraConfig(source=DeviceSource(fps=_FPS), width_px=_WIDTH, height_px=_HEIGHT, max_age_s=5.0)
     timer = FrameTimer(_FPS)
     camera = OpenCvCamera.open(shown, lambda _: VirtualCamera(lambda number: pictures[number % _PICTURES], _WIDTH, _HEIGHT, timer))
     with closing(NewestCamera.start(camera, side_px, side_px)) as newest:
