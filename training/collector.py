@@ -164,10 +164,11 @@ class Collector:
             self._helped = False
             self.lateness_s = 0.0
         observation = self._observation
+        # Whose gamepad is gone ends the run: nobody is to wait until it comes back.
+        person = self._person()
         try:
             # Before the action: what is recorded is what an action could be chosen by.
             frame = self._look()
-            person = self._person()
             action = self.box.clip(self._action(observation, explore=explore)) if person is None else person
             result = self._env.advance(action)
         except RobotError as error:

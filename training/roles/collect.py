@@ -66,7 +66,7 @@ def collect(
         stamp_s=counters.get(f"stamp_s_{index}"),
         goes_on=waits,
         box=box_of(train.caution, link, index),
-person=_person(link, layout, env.motion.policy_period_s, index),
+        person=_person(link, layout, env.motion.policy_period_s, index),
         frames=link.frames_of(index),
     )
     feed = _feed(layout, terms, link, collector)
