@@ -144,7 +144,7 @@ def test_a_run_leaves_everything_that_it_promises(trained):
 
 
 def test_killed_processes_come_back_and_the_run_ends_as_well_as_without(tmp_path):
-    process = train(tmp_path, "run", "--train.total-steps", "700")
+    process = train(tmp_path, "run", "--train.total-steps", "700", "--camera.width-px", "16", "--camera.height-px", "16")
     run = tmp_path / "run"
     roles = ("learner", "logger", "collector-0", "evaluator")
     for hundreds, role in enumerate(roles, start=2):
@@ -156,6 +156,11 @@ def test_killed_processes_come_back_and_the_run_ends_as_well_as_without(tmp_path
     assert summary["restarts"] == dict.fromkeys(roles, 1)
     assert summary["updates"] == 2 * 600
     require_whole(run, 700)
+    # Each step has its frame, and no other.
+    assert main(["log", "verify", str(run)]) == 0
+    for log in (read_log(path, frames=True) for path in log_files(run / "rollouts")):
+        np.testing.assert_array_equal(log.frames.sequence, log.steps["sequence"])
+        np.testing.assert_array_equal(log.frames.stamp_s, log.steps["stamp_s"])
     assert torch.isfinite(load_checkpoint(run / "checkpoints")[0]["actor.weight_0"]).all()
 
 
