@@ -19,26 +19,20 @@ from fetlock.keyboard import space_stops
 from fetlock.motion_process import MotionProcess, motion_name
 from fetlock.recording import recording
 from fetlock.resets import routine_of
+from fetlock.served_reset import ServedReset
 from policy.acting import Actor, NumpyActor
 from policy.layout import PolicyLayout, Vector
 from policy.snapshot import Policy, load_policy
 from robot.clock import TickStatistics, monotonic_s, set_timer_slack, sleep_s
-from robot.errors import RobotError
 from robot.protocols import Camera
 from safety import MotionClient, MotionClock, RemoteMotion
-from safety.modes import needs_person
-from safety.motion import BusTick
-from safety.motion_records import Outcome
-from safety.tick_records import bus_tick_of
-from safety.types import Cause, Mode, Note
+from safety.types import Cause, Mode
 from training.collector import Collector
 from training.env import RobotEnv, StepResult
 from training.roles.collect import ring_full
 from training.runs import RunFolder
 from training.tasks.walk import WalkMemory
 
-# How often it is looked whether an operator has helped, s.
-_LOOK_S = 0.1
 # How long is waited for the logger, or for room on its disk, s.
 _WAIT_S = 0.005
 
@@ -191,7 +185,7 @@ def _drive_client(
     env: RobotEnv[WalkMemory] = RobotEnv(
         motion,
         make_task(config, motion.policy_period_s),
-        Beginning(client, routine=routine_of(config) is not None, look=(lambda: None) if eye is None else eye.capture),
+        ServedReset(client, routine=routine_of(config) is not None, look=(lambda: None) if eye is None else eye.capture),
         client.close,
         task_of(config).time_limit_steps,
         arena=config.arena,
@@ -293,40 +287,3 @@ class _Figures:
             missed=env.timing.missed,
             lost=lost,
         )
-
-
-class Beginning:
-    """Begins episodes where the robot is served: by a release, or, but for the first one's place, by its routine.
-
-    Args:
-        client: Of the motion process.
-        routine: Whether a routine brings the robot to where an episode begins.
-        look: Raises RobotError where the camera whose frames are recorded gives none: a blind robot is not moved.
-    """
-
-    def __init__(self, client: MotionClient, *, routine: bool, look: Callable[[], object]) -> None:
-        self._look = look
-        self._client = client
-        self._routine = routine
-        self._placed = False
-
-    def __call__(self, rng: np.random.Generator, goes_on: Callable[[], bool] = lambda: True) -> list[BusTick]:
-        """Begin an episode drawn from `rng`; return the bus ticks from there to the present one, which the log begins with.
-
-        Raises:
-            RobotError: If the robot cannot be released, its routine fails or is stopped, or its camera gives nothing.
-        """
-        self._look()
-        first = self._client.head
-        if not self._routine or not self._placed:
-            self._client.release(int(rng.integers(2**31)))
-            self._placed = True
-        while self._routine and (end := self._client.reset(int(rng.integers(2**31)))).outcome is not Outcome.DONE:
-            if end.outcome is not Outcome.OPERATOR or not goes_on():
-                raise RobotError(f"the reset routine ended, {end.outcome.name.lower()}: {end.history}")
-            sys.stderr.write(f"waiting for an operator: {end.history}\n")
-            while needs_person(self._client.causes) and goes_on():
-                sleep_s(_LOOK_S)
-        self._client.read()
-        rows, _ = self._client.rows(first, self._client.position)
-        return [bus_tick_of(row) for row in rows if not Note(int(row["notes"])) & Note.SKIPPED]
