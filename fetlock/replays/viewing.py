@@ -11,6 +11,9 @@ from tempfile import TemporaryDirectory
 
 from robot.errors import FetlockError
 
+# What an orderly end may take, s: it takes a tenth.
+_END_S = 3.0
+
 
 def view(path: Path) -> int:
     """Show an episode until the viewer is closed or interrupted; return the viewer's exit code.
@@ -43,4 +46,9 @@ def view(path: Path) -> int:
                 return viewer.wait()
             except KeyboardInterrupt:
                 viewer.terminate()
+                try:
+                    viewer.wait(_END_S)
+                except subprocess.TimeoutExpired:
+                    # Nobody is to sit before a terminal that does not come back.
+                    viewer.kill()
                 return 0

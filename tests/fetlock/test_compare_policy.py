@@ -34,7 +34,7 @@ def test_a_policy_agrees_with_its_own_run(run_folder: Path, capsys: Capture) -> 
     result = json.loads(call(capsys, str(run_folder), "--json"))
     steps = len(read_run(run_folder / "rollouts"))
     assert (result["logs"], result["steps"], result["random"], result["same"], result["max"]) == (2, steps, 10, steps - 10, 0.0)
-    assert "bit for bit (10 more were drawn)" in call(capsys, str(run_folder))
+    assert "bit for bit (10 more were drawn or driven by a person)" in call(capsys, str(run_folder))
 
 
 def test_another_policy_does_not(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -62,7 +62,7 @@ def test_what_cannot_be_compared_says_why(run_folder: Path, tmp_path: Path, caps
     assert main(["replay", str(run_folder), "--policy", str(run_folder)]) == 2
     assert "--compare policy" in capsys.readouterr().err
     record_run(tmp_path / "drawn", episodes=1)
-    assert "all actions were drawn" in call(capsys, str(tmp_path / "drawn"), code=1)
+    assert "all actions were drawn or a person's" in call(capsys, str(tmp_path / "drawn"), code=1)
     shutil.copy(log, tmp_path / "torn.mcap")
     (tmp_path / "torn.mcap").write_bytes(log.read_bytes()[:-3000])
     assert "is damaged" in call(capsys, str(tmp_path / "torn.mcap"), "--policy", str(run_folder), code=1)

@@ -26,14 +26,16 @@ def test_the_viewer_serves_a_page_and_ends_when_it_is_interrupted(tmp_path: Path
     bare = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     with subprocess.Popen(words, cwd=ROOT, env=bare, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as viewer:
         assert viewer.stdout is not None
-        found = next(found for line in viewer.stdout if (found := re.search(r"http://127\.0\.0\.1:[0-9]+", line)))
-        with urllib.request.urlopen(found[0], timeout=_SOON_S) as page:
-            assert b"rerun" in page.read().lower()
-        viewer.send_signal(signal.SIGINT)
-        viewer.stdout.read()
+        found = next(found for line in viewer.stdout if (found := re.search(r"web-viewer at (http://[0-9.]+:[0-9]+)", line)))
+        try:
+            with urllib.request.urlopen(found[1], timeout=_SOON_S) as page:
+                assert b"rerun" in page.read().lower()
+        finally:
+            viewer.send_signal(signal.SIGINT)
+            viewer.stdout.read()
         assert viewer.wait(_SOON_S) == 0
     with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(found[0], timeout=_SOON_S)
+        urllib.request.urlopen(found[1], timeout=_SOON_S)
 
 
 def test_a_viewer_takes_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
