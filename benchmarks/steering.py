@@ -23,12 +23,11 @@ from fetlock.build import make_env
 from fetlock.config import load_config
 from fetlock.driving import pilot_of
 from fetlock.evaluate import default_config_of
+from fetlock.run_policy import STEER_DEG_S
 from robot.errors import UsageError
 from robot.types import RobotState
 
 _STRAIGHT_S, _TURNING_S = 2.0, 8.0
-# The highest that `fetlock run --steer` asks for.
-_STEER_DEG_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def main(argv: Sequence[str]) -> Report:
     """Steer every policy at every rate."""
     parser = argparse.ArgumentParser(prog="bench steering")
     parser.add_argument("--policies", type=Path, nargs="+", required=True, help="run folders, or folders of policies")
-    parser.add_argument("--rates", type=float, nargs="+", default=[0.0, 10.0, 20.0, _STEER_DEG_S, 45.0], help="deg/s to the left")
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.0, 10.0, 20.0, STEER_DEG_S, 45.0], help="deg/s to the left")
     options = parser.parse_args(list(argv))
     details: dict[str, JsonValue] = {}
     shares = []
@@ -98,7 +97,7 @@ def main(argv: Sequence[str]) -> Report:
                 "speed, m/s": round(found.speed_m_s, 3),
                 "fell": found.fell,
             }
-            if rate == _STEER_DEG_S:
+            if rate == STEER_DEG_S:
                 shares.append(found.turned_deg_s)
-    unit = f"deg/s turned where {_STEER_DEG_S:g} was asked for (median over policies)"
-    return Report("steering", float(np.median(shares or [math.nan])), _STEER_DEG_S, None, unit, [1], details)
+    unit = f"deg/s turned where {STEER_DEG_S:g} was asked for (median over policies)"
+    return Report("steering", float(np.median(shares or [math.nan])), STEER_DEG_S, None, unit, [1], details)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from fetlock import document
 from fetlock.arguments import VerbParser
-from fetlock.complaint import complaint
+from fetlock.complaint import validated
 from robot.errors import CalibrationError, UsageError
+from robot.files import made_whole
 from robot.types import frozen_array
 
 if TYPE_CHECKING:
@@ -61,10 +62,13 @@ def run(argv: list[str]) -> int:
         raise UsageError("where to? give --out FILE")
     if options.out.exists():
         raise UsageError(f"{options.out} exists already: give another --out")
-    values = document.read(options.layout)
-    markers = _markers(values.pop("markers", []), options.layout)
+    from robot.tracking import OverheadConfig
+
+    values, where = document.read(options.layout), str(options.layout)
+    markers = validated({"markers": values.pop("markers", [])}, where, FloorMarkers)
     # Any floor will do until it is known; what else is wrong with the file is said before the camera opens.
-    config = _overhead(_with_floor(values, [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [0.0, 0.0, 1e6]), options.layout)
+    any_floor = _with_floor(values, [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [0.0, 0.0, 1e6])
+    config = validated(any_floor, where, OverheadConfig)
     return _calibrate(config, values, markers, options.out)
 
 
@@ -88,8 +92,8 @@ def _calibrate(config: OverheadConfig, values: dict[str, JsonValue], markers: Fl
     rows = [list(row) for row in floor.homography_floor_to_image]
     text = document.dump(_with_floor(values, rows, list(floor.camera_position_world_m)))
     try:
-        with out.open("x") as file:
-            file.write(text)
+        with made_whole(out) as temporary:
+            temporary.write_text(text)
     except OSError as error:
         raise CalibrationError(f"{out}: the calibration cannot be written ({error.strerror}): choose another --out") from error
     x, y, z = floor.camera_position_world_m
@@ -98,23 +102,6 @@ def _calibrate(config: OverheadConfig, values: dict[str, JsonValue], markers: Fl
         f"the camera is at {x:.3f}, {y:.3f}, {z:.3f} m: measure its height to check\n{out}: give it as robot.tracker\n"
     )
     return 0
-
-
-def _markers(markers: JsonValue, path: Path) -> FloorMarkers:
-    values: dict[str, JsonValue] = {"markers": markers}
-    try:
-        return FloorMarkers.model_validate(values)
-    except ValidationError as error:
-        raise UsageError(complaint(error, values, str(path), [], FloorMarkers)) from error
-
-
-def _overhead(values: dict[str, JsonValue], path: Path) -> OverheadConfig:
-    from robot.tracking import OverheadConfig
-
-    try:
-        return OverheadConfig.model_validate(values)
-    except ValidationError as error:
-        raise UsageError(complaint(error, values, str(path), [], OverheadConfig)) from error
 
 
 def _with_floor(values: dict[str, JsonValue], rows: list[list[float]], camera_m: list[float]) -> dict[str, JsonValue]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING
 
 from fetlock import document
-from fetlock.complaint import complaint
+from fetlock.complaint import validated
 from fetlock.config import RunConfig
 from fetlock.machines import HardwareConfig
 from robot.errors import UsageError
@@ -17,8 +15,6 @@ from robot.protocols import Camera
 
 if TYPE_CHECKING:
     from robot.tracking import OverheadTracker
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def open_eye(config: RunConfig, drawn: Callable[[int, int], Camera] | None = None) -> Camera | None:
@@ -39,7 +35,9 @@ def open_eye(config: RunConfig, drawn: Callable[[int, int], Camera] | None = Non
         # OpenCV takes a tenth of a second to import: only who has a camera of metal waits for it.
         from robot.camera import CameraConfig, NewestCamera, OpenCvCamera
 
-        return NewestCamera.start(OpenCvCamera.open(_read(Path(robot.camera), CameraConfig)), frames.width_px, frames.height_px)
+        return NewestCamera.start(
+            OpenCvCamera.open(validated(document.read(Path(robot.camera)), robot.camera, CameraConfig)), frames.width_px, frames.height_px
+        )
     if drawn is None:
         raise _out_of_sight()
     return drawn(frames.width_px, frames.height_px)
@@ -63,13 +61,5 @@ def open_overhead(path: Path) -> OverheadTracker:
     from robot.camera import OpenCvCamera
     from robot.tracking import OverheadConfig, OverheadTracker
 
-    config = _read(path, OverheadConfig)
+    config = validated(document.read(path), str(path), OverheadConfig)
     return OverheadTracker.start(OpenCvCamera.open(config.camera), config.base)
-
-
-def _read(path: Path, model: type[ModelT]) -> ModelT:
-    values = document.read(path)
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise UsageError(complaint(error, values, str(path), [], model)) from error

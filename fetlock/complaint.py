@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from fetlock.document import describe
 from fetlock.flags import Flag, leaves, models_of, nearest
+from robot.errors import UsageError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 # Wording of pydantic's error types; fields in braces are its context.
 _BOUNDS = {
@@ -35,6 +38,14 @@ _BOUNDS = {
     "model_attributes_type": "must be a group of keys",
     "dict_type": "must be a group of keys",
 }
+
+
+def validated(values: dict[str, JsonValue], where: str, model: type[ModelT]) -> ModelT:
+    """Read a document as a model of its own, without flags; raises UsageError with the complaint."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(complaint(error, values, where, [], model)) from error
 
 
 def complaint(error: ValidationError, values: dict[str, JsonValue], where: str, flags: list[Flag], model: type[BaseModel]) -> str:

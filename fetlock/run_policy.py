@@ -23,7 +23,7 @@ from robot.errors import UsageError
 from training.runs import RunFolder, run_path
 
 # At full turn: walkers of ours, which were trained to go straight, follow it (docs/teleop.md).
-_TURN_RAD_S = math.radians(30.0)
+STEER_DEG_S = 30.0
 
 
 def run(argv: list[str]) -> int:
@@ -68,7 +68,7 @@ def run(argv: list[str]) -> int:
 def _steered(pilot: Pilot, sticks: Sticks) -> Pilot:
     def turn_rad_s() -> float:
         twist = sticks.look()
-        return 0.0 if twist is None else _TURN_RAD_S * twist.turn
+        return 0.0 if twist is None else math.radians(STEER_DEG_S) * twist.turn
 
     return replace(pilot, turn=turn_rad_s, keys=sticks.heed)
 

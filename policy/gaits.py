@@ -66,14 +66,13 @@ class Walker:
     Args:
         action_names: Of the task.
         period_s: Policy tick, s.
-        trot: None: the one of these legs.
 
     Raises:
         UsageError: If no gait is known for such actions.
     """
 
-    def __init__(self, action_names: Sequence[str], period_s: float, trot: Trot | None = None) -> None:
-        known = trot or next((one for one in _TROTS if {f"{one.stride} {leg}" for leg in _PHASES} <= set(action_names)), None)
+    def __init__(self, action_names: Sequence[str], period_s: float) -> None:
+        known = next((one for one in _TROTS if {f"{one.stride} {leg}" for leg in _PHASES} <= set(action_names)), None)
         if known is None:
             raise UsageError(
                 f"no gait is known for actions {', '.join(action_names)}: walkers by swing and extension, or hip and knee, have one"

@@ -44,8 +44,7 @@ class Learner:
         self.sac = Sac(observation, action, sac, seed, compiled=compiled)
         self.replay = Replay(observation, action, train.replay_capacity)
         self.book = EpisodeBook()
-        self._prior: Replay | None = None
-        self._prior_config: PriorConfig | None = None
+        self._prior: tuple[Replay, PriorConfig] | None = None
         self._begun = False
 
     @property
@@ -75,9 +74,9 @@ class Learner:
             tensors[name].copy_(value)
         self._begun = bool(prior.tensors)
         if len(prior.steps):
-            self._prior = Replay(*self._sizes, len(prior.steps))
-            self._prior.extend(prior.steps)
-            self._prior_config = config
+            data = Replay(*self._sizes, len(prior.steps))
+            data.extend(prior.steps)
+            self._prior = data, config
 
     def add(self, records: NDArray[np.void]) -> list[EpisodeSummary]:
         """Take step records, each once and in order; return the episodes that they finished."""
@@ -90,15 +89,16 @@ class Learner:
 
     def _parts(self) -> list[tuple[Replay, int]]:
         """Return how many rows of a batch are drawn from what: of each at least one, however small the batch, until a share has faded."""
-        size, prior = self._config.batch_size, self._prior_config
-        if self._prior is None or prior is None:
+        size = self._config.batch_size
+        if self._prior is None:
             return [(self.replay, size)]
+        data, prior = self._prior
         learned = self.updates / self._config.updates_per_step
         left = 1.0 if prior.fade_steps is None else 1.0 - learned / prior.fade_steps
         if left <= 0.0:
             return [(self.replay, size)]
         count = min(size - 1, max(1, round(prior.share * left * size)))
-        return [(self.replay, size - count), (self._prior, count)]
+        return [(self.replay, size - count), (data, count)]
 
     def vector(self) -> Vector:
         """Return the actor's parameters, shape (layout.vector_size,)."""
