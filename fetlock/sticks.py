@@ -23,7 +23,8 @@ _STICKS = "hold the left shoulder button to drive; left stick: forward and back;
 # A press changes a share by a quarter: four of them from standing to full speed.
 _PRESS = 0.25
 # What a key that is no letter sends (xterm's ctlseqs): ESC [ A to D, in application mode ESC O A to D, are the arrows.
-_SEQUENCE = re.compile(rb"\x1b[\[O][0-9;]*(?P<key>[A-Za-z~])?")
+_SEQUENCE = re.compile(rb"\x1b[\[O][0-9;]*(?P<key>[A-Za-z~])")
+_UNFINISHED = re.compile(rb"\x1b([\[O][0-9;]*)?\Z")
 _ARROWS = {b"A": b"w", b"B": b"s", b"C": b"d", b"D": b"a"}
 # Of the xpad driver, whose numbers most gamepads follow (kernel documentation, input/gamepad).
 _SHOULDER_BUTTON, _FORWARD_AXIS, _TURN_AXIS = 4, 1, 3
@@ -57,12 +58,17 @@ class Keyboard:
 
     def __init__(self) -> None:
         self._twist: Twist | None = None
+        self._rest = b""
 
     def look(self) -> Twist | None:
         return self._twist
 
     def heed(self, keys: bytes) -> None:
-        for number in _SEQUENCE.sub(lambda found: _ARROWS.get(found["key"], b""), keys).lower():
+        # An arrow may come in two pieces, and its last letter is another key by itself.
+        keys = self._rest + keys
+        found = _UNFINISHED.search(keys)
+        self._rest = found[0] if found else b""
+        for number in _SEQUENCE.sub(lambda found: _ARROWS.get(found["key"], b""), keys.removesuffix(self._rest)).lower():
             key = chr(number)
             before = self._twist or Twist()
             if key == "r":

@@ -38,6 +38,14 @@ def test_what_keys_mean(keys: bytes, twist: Twist | None) -> None:
     assert sticks.look() == twist
 
 
+@pytest.mark.parametrize("pieces", [(b"\x1b", b"[A"), (b"\x1b[", b"A"), (b"\x1b", b"O", b"A"), (b"\x1b[1;", b"5A"), (b"\x1b", b"w")])
+def test_an_arrow_may_come_in_pieces(pieces: tuple[bytes, ...]) -> None:
+    sticks = Keyboard()
+    for piece in pieces:
+        sticks.heed(piece)
+    assert sticks.look() == Twist(0.25, 0.0)
+
+
 def test_a_gamepad_drives_while_its_shoulder_button_is_held(tmp_path: Path) -> None:
     pipe = Pipe(tmp_path / "js0")
     sticks = Gamesticks(Gamepad(pipe.path))
