@@ -37,11 +37,10 @@ from robot.errors import RobotError, UsageError
 from robot.protocols import Camera
 from robot.types import CameraFrame
 from safety.motion import BusTick
-from safety.tick_records import columns_of, fill_tick
 from training.collector import Collector
 from training.config import FramesConfig
 from training.env import StepResult
-from training.records import bus_dtype
+from training.records import pack_bus
 from training.rollout_log import log_files, read_log
 from training.runs import RunFolder
 
@@ -83,7 +82,6 @@ class TimedCollector(Collector):
         start_s = monotonic_s()
         super()._append(*arguments)
         self.handing_s.append(monotonic_s() - start_s)
-        self.late_s.append(float(self._record["lateness_s"][0]))
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,8 @@ def real_time(config: RunConfig, seconds: float, *, logged: bool) -> Loop:
     found = (len(kept), len(kept_bus), sum(map(len, frames)))[: len(made)]
     if found != made:
         raise RobotError(f"{found} steps, bus ticks and frames are in the log, {made} were handed over")
-    taking_s, frame_s, handing_s, late_s = map(np.array, (collector.taking_s, collector.frame_s, collector.handing_s, collector.late_s))
+    taking_s, frame_s, handing_s = map(np.array, (collector.taking_s, collector.frame_s, collector.handing_s))
+    late_s = kept["lateness_s"] if logged else np.array(collector.late_s)
     images = np.concatenate([own.images() for own in frames]) if frames else None
     frame_bytes = sum(len(png) for own in frames for png in own.pngs)
     records = Stretch(kept, kept_bus, images)
@@ -180,9 +179,7 @@ def _drive(collector: TimedCollector, ticks: int) -> BusTick:
 
 
 def _fill_s(tick: BusTick) -> float:
-    record = np.zeros(1, bus_dtype(len(tick.state.joints.position_rad)))
-    columns = columns_of(record)
-    return min(timeit.repeat(lambda: fill_tick(columns, tick), number=1000, repeat=20)) / 1000.0
+    return min(timeit.repeat(lambda: pack_bus(0, 0, 0, tick), number=1000, repeat=20)) / 1000.0
 
 
 def _percentiles_us(values_s: NDArray[np.float64]) -> dict[str, float]:

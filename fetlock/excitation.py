@@ -20,10 +20,9 @@ from fetlock.staging import staged
 from robot.errors import RobotError
 from robot.types import Command, FloatArray, frozen_array
 from safety import BusTick, Mode
-from safety.tick_records import columns_of, fill_tick
 from sim import MinitaurConfig
 from training.collector import episode_rng
-from training.records import bus_dtype, step_dtype
+from training.records import bus_dtype, pack_bus, step_dtype
 from training.rollout_log import EpisodeWriter
 from training.runs import RunFolder
 
@@ -149,10 +148,8 @@ def _blended(swings: Swings, start_rad: FloatArray, time_s: float) -> FloatArray
 
 def _write(folder: RunFolder, config: RunConfig, ticks: list[BusTick]) -> None:
     joints = len(names_of_joints(config.robot))
-    records = np.zeros(len(ticks), bus_dtype(joints))
-    for number, tick in enumerate(ticks):
-        fill_tick(columns_of(records[number : number + 1]), tick)
-        records[number]["sequence"] = number
+    packed = (part for number, tick in enumerate(ticks) for part in pack_bus(number, 0, 0, tick))
+    records = np.frombuffer(b"".join(packed), bus_dtype(joints))
     rollouts = folder.path / "rollouts"
     rollouts.mkdir(exist_ok=True)
     step = step_dtype(1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from enum import IntEnum
 
 import numpy as np
@@ -72,6 +73,10 @@ STATUS = np.dtype(
 )
 
 
+# What `tick_dtype` has before the tick itself.
+TICK_HEAD = struct.Struct("<5Q4d")
+
+
 def command_dtype(joints: int) -> np.dtype[np.void]:
     """Return the record of a command: who (epoch), which (sequence), when (monotonic, s), what, and the seed of a RELEASE."""
     return np.dtype(
@@ -87,7 +92,7 @@ def command_dtype(joints: int) -> np.dtype[np.void]:
 
 
 def tick_dtype(joints: int) -> np.dtype[np.void]:
-    """Return the record of one bus tick: all of `tick_records`, who asked for it, and how punctual it was.
+    """Return the record of one bus tick: `TICK_HEAD` and all of `tick_records`. Who asked for it, and how punctual it was.
 
     `clock_s` is the time of the robot's clock, `published_s` and `deadline_s` (of the next tick) are monotonic; `missed` and `errors`
     count from the start of the process; `epoch` and `command` name the newest command that was taken, 0 for none.

@@ -19,9 +19,9 @@ from robot.types import Command, RobotState, frozen_array
 from safety.machine import Machine, Silence
 from safety.motion import BusTick
 from safety.motion_link import About, MotionLink
-from safety.motion_records import STATUS, Request, command_dtype, tick_dtype
+from safety.motion_records import STATUS, TICK_HEAD, Request, command_dtype
 from safety.served_routine import ServedRoutine
-from safety.tick_records import Has, Record, columns_of, fill_tick
+from safety.tick_records import Record, pack_tick
 from safety.types import STOPPED, AppliedCommand, Cause, Mode, Note, Reason
 
 # How often a robot that is not driven has its garbage collected: of a frozen heap it takes microseconds.
@@ -48,8 +48,6 @@ class MotionServer:
         self._now_s = now_s
         joints = len(machine.robot.joint_names)
         self._none = np.zeros(1, command_dtype(joints))
-        self._record = np.zeros(1, tick_dtype(joints))
-        self._columns = columns_of(self._record)
         self._status = np.zeros(1, STATUS)
         self._routine = ServedRoutine(machine)
         # The command in effect; None: the robot is left where it is.
@@ -95,10 +93,8 @@ class MotionServer:
             self._fail(error)
         else:
             self._take_command()
-            row = self._record[0]
-            row["lateness_s"], row["missed"] = lateness_s, counts.missed
-            row["deadline_s"] = woke_s - lateness_s + self._machine.clock.period_s
-            self._publish(self._drive(state))
+            deadline_s = woke_s - lateness_s + self._machine.clock.period_s
+            self._publish(self._drive(state), counts.missed, deadline_s, lateness_s)
         self._link.words.set("heartbeat_s", self._now_s())
         self._collect_when_idle()
 
@@ -238,22 +234,16 @@ class MotionServer:
             self._routine.stop(why)
             self._publish_status()
 
-    def _publish(self, tick: BusTick) -> None:
-        columns, machine, ring = self._columns, self._machine, self._link.ticks
-        fill_tick(columns, tick)
-        if machine.robot.armed:
-            columns["has"] |= int(Has.ARMED)
-        columns["sequence"][...] = ring.head
-        columns["epoch"][...] = self._epoch
-        columns["command"][...] = self._sequence
-        columns["errors"][...] = self._status["errors"][0]
-        columns["clock_s"][...] = machine.clock.now_s()
+    def _publish(self, tick: BusTick, missed: int, deadline_s: float, lateness_s: float) -> None:
+        machine, ring = self._machine, self._link.ticks
         # What has stopped the robot behind the tick is told with it.
-        columns["causes"][...] = int(machine.robot.causes)
-        columns["published_s"][...] = self._now_s()
+        eights, rest = pack_tick(tick, armed=machine.robot.armed, causes=machine.robot.causes)
+        errors = int(self._status["errors"][0])
+        clock_s = machine.clock.now_s()
+        own = TICK_HEAD.pack(ring.head, self._epoch, self._sequence, missed, errors, clock_s, self._now_s(), deadline_s, lateness_s)
         # No reader holds the ring up: the oldest tick makes room.
         ring.acknowledge(ring.head)
-        ring.append(self._record)
+        ring.append(own, eights, rest)
 
     def _hold(self) -> None:
         self._target = None

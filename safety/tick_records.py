@@ -6,19 +6,17 @@ What a robot does not have is NaN, and missing in `has`: a state that is read ba
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import struct
 from enum import IntFlag
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from robot.types import Command, FloatArray, ImuState, JointState, RobotState, TrackedAngle, TrackedPose, frozen_array
 from safety.motion import BusTick
 from safety.types import AppliedCommand, Cause, Mode, Note, Reason
 
 Record = NDArray[np.void]
-Columns = dict[str, NDArray[Any]]
 Fields = list[tuple[str, str] | tuple[str, str, tuple[int]]]
 
 
@@ -36,21 +34,13 @@ class Has(IntFlag):
     ARMED = 256
 
 
-# Each optional part: its bit, a plain number because a flag takes a microsecond to be combined, its fields, and what they hold where there
-# is none.
-_PARTS: tuple[tuple[int, tuple[str, ...], tuple[float, ...]], ...] = tuple(
-    (int(part), names, (nothing,) * len(names))
-    for part, names, nothing in (
-        (Has.TORQUE, ("torque_nm",), math.nan),
-        (Has.CURRENT, ("current_a",), math.nan),
-        (Has.TEMPERATURE, ("temperature_c",), math.nan),
-        (Has.HARDWARE_ERROR, ("hardware_error",), 0),
-        (Has.VOLTAGE, ("voltage_v",), math.nan),
-        (Has.IMU, ("rotation_base_to_world", "angular_velocity_base_rad_s", "imu_age_s"), math.nan),
-        (Has.BASE, ("base_position_world_m", "base_velocity_world_m_s", "base_age_s"), math.nan),
-        (Has.OBJECT, ("object_angle_rad", "object_velocity_rad_s", "object_age_s"), math.nan),
-    )
-)
+_NAN, _ONE, _TWO, _FOUR = struct.pack("<d", math.nan), struct.Struct("<d"), struct.Struct("<2d"), struct.Struct("<4d")
+# What there is in the place of an IMU, of a tracked base and of a tracked object.
+_NO_IMU, _NO_BASE, _NO_OBJECT = 13 * _NAN, 7 * _NAN, 3 * _NAN
+_NO_ERROR = bytes(4)
+# Plain numbers: a flag takes a microsecond to be combined.
+_TORQUE, _CURRENT, _TEMPERATURE, _ERROR, _IMU, _BASE, _OBJECT, _VOLTAGE, _ARMED = map(int, Has)
+_END = struct.Struct("<4IB")
 
 
 def tick_fields(joints: int) -> tuple[Fields, Fields, Fields]:
@@ -81,60 +71,68 @@ def tick_fields(joints: int) -> tuple[Fields, Fields, Fields]:
     return eights, fours, [("mode", "u1")]
 
 
-def columns_of(record: Record) -> Columns:
-    """Return a view of each field of a record, shape (1,): filling one costs a quarter of what the field of a row costs (0.1 us to 0.5)."""
-    return {name: record[name][0] if record.dtype[name].shape else record[name] for name in record.dtype.names or ()}
+def pack_tick(tick: BusTick, *, armed: bool = False, causes: Cause | None = None) -> tuple[bytes, bytes]:
+    """Return a bus tick as the bytes of `tick_fields`: those of its fields of eight bytes, and the rest.
 
+    Bytes that are joined take a third of the time of fields that are filled one by one, in a loop that finds nothing in the caches after
+    its sleep (46 us to 124 for two ticks of eight joints, measured). The camera's frame stays out: frames are recorded by policy tick.
 
-def fill_tick(columns: Columns, tick: BusTick) -> None:
-    """Write a bus tick into the fields of `tick_fields` of a record, given by its columns."""
-    columns["has"][...] = fill_state(columns, tick.state)
-    columns["period_s"][...] = tick.period_s
-    columns["target_rad"][...] = tick.target.position_rad
-    applied = tick.applied
-    fill_applied(columns, applied if isinstance(applied, AppliedCommand) else AppliedCommand(applied.position_rad, Reason.NONE))
-
-
-def fill_applied(columns: Columns, applied: AppliedCommand) -> None:
-    """Write what was sent, and what the guard says of it."""
-    columns["emission_rad"][...] = applied.position_rad
-    columns["filter_mask"][...] = int(applied.reasons)
-    columns["causes"][...] = int(applied.causes)
-    columns["notes"][...] = int(applied.notes)
-    columns["mode"][...] = int(applied.mode)
-    columns["heating_a2"][...] = np.nan if applied.heating_a2 is None else applied.heating_a2
-
-
-def fill_state(columns: Columns, state: RobotState) -> int:
-    """Write a state into a tick record, and return which parts it has, a sum of `Has`.
-
-    The camera's frame stays out: frames are recorded by policy tick, not by bus tick.
+    Args:
+        tick: What is packed.
+        armed: Whether torque is on.
+        causes: Of a stop, if not those that the tick's command has.
     """
+    state, applied = tick.state, tick.applied
+    if not isinstance(applied, AppliedCommand):
+        applied = AppliedCommand(applied.position_rad, Reason.NONE)
     joints = state.joints
-    columns["stamp_s"][...] = joints.stamp_s
-    columns["position_rad"][...] = joints.position_rad
-    columns["velocity_rad_s"][...] = joints.velocity_rad_s
-    columns["age_s"][...] = joints.age_s
-    has = 0
-    for (part, names, nothing), values in zip(_PARTS, _parts_of(state), strict=True):
-        for name, value in zip(names, values or nothing, strict=True):
-            columns[name][...] = value
-        if values:
+    none = len(joints.position_rad) * _NAN
+    has = _ARMED if armed else 0
+    parts = [
+        _TWO.pack(joints.stamp_s, tick.period_s),
+        _row(tick.target.position_rad),
+        _row(applied.position_rad),
+        _row(joints.position_rad),
+        _row(joints.velocity_rad_s),
+    ]
+    for part, values in ((_TORQUE, joints.torque_nm), (_CURRENT, joints.current_a), (_TEMPERATURE, joints.temperature_c)):
+        if values is None:
+            parts.append(none)
+        else:
+            parts.append(_row(values))
             has += part
-    return has
+    parts.append(_row(joints.age_s))
+    parts.append(none if applied.heating_a2 is None else _row(applied.heating_a2))
+    if (imu := state.imu) is None:
+        parts.append(_NO_IMU)
+    else:
+        parts += (_row(imu.rotation_base_to_world), _row(imu.angular_velocity_base_rad_s), _ONE.pack(imu.age_s))
+        has += _IMU
+    if (base := state.tracked_base) is None:
+        parts.append(_NO_BASE)
+    else:
+        parts += (_row(base.position_world_m), _row(base.velocity_world_m_s), _ONE.pack(base.age_s))
+        has += _BASE
+    turned, voltage_v = state.tracked_object, state.voltage_v
+    if voltage_v is None:
+        voltage_v = math.nan
+    else:
+        has += _VOLTAGE
+    if turned is None:
+        parts += (_NO_OBJECT, _ONE.pack(voltage_v))
+    else:
+        parts.append(_FOUR.pack(turned.angle_rad, turned.velocity_rad_s, turned.age_s, voltage_v))
+        has += _OBJECT
+    errors = len(joints.position_rad) * _NO_ERROR
+    if joints.hardware_error is not None:
+        errors = np.array(joints.hardware_error, "<u4").tobytes()
+        has += _ERROR
+    causes = applied.causes if causes is None else causes
+    return b"".join(parts), errors + _END.pack(has, applied.reasons, causes, applied.notes, applied.mode)
 
 
-def _parts_of(state: RobotState) -> Iterator[tuple[ArrayLike, ...]]:
-    """Yield the values of the fields of each part in `_PARTS`; none where a state has no such part."""
-    joints, imu, base, turned = state.joints, state.imu, state.tracked_base, state.tracked_object
-    yield () if joints.torque_nm is None else (joints.torque_nm,)
-    yield () if joints.current_a is None else (joints.current_a,)
-    yield () if joints.temperature_c is None else (joints.temperature_c,)
-    yield () if joints.hardware_error is None else (joints.hardware_error,)
-    yield () if state.voltage_v is None else (state.voltage_v,)
-    yield () if imu is None else (imu.rotation_base_to_world.ravel(), imu.angular_velocity_base_rad_s, imu.age_s)
-    yield () if base is None else (base.position_world_m, base.velocity_world_m_s, base.age_s)
-    yield () if turned is None else (turned.angle_rad, turned.velocity_rad_s, turned.age_s)
+def _row(values: FloatArray) -> bytes:
+    return np.asarray(values, np.float64).tobytes()
 
 
 def state_of(row: np.void) -> RobotState:

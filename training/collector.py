@@ -18,13 +18,10 @@ from robot.types import CameraFrame
 from safety import Cause
 from safety.faults import cause_of
 from safety.motion import BusTick
-from safety.tick_records import columns_of, fill_tick
 from safety.types import Mode
 from training.caution import ActionBox
 from training.env import RobotEnv, StepResult
-from training.records import bus_dtype, frame_dtype, step_dtype
-
-Record = NDArray[np.void]
+from training.records import STEP_END, STEP_HEAD, pack_bus, pack_frame
 
 # From the whole second of an episode's last step to the next episode: more than a policy tick and the delays, at most 0.2 s, take.
 _EPISODE_GAP_S = 2.0
@@ -41,8 +38,8 @@ class Stream(Protocol):
     def head(self) -> int:
         """Number of records ever appended."""
 
-    def append(self, record: Record) -> bool:
-        """Append one record; False when there is no room."""
+    def append(self, *parts: bytes | NDArray[Any]) -> bool:
+        """Append one record, given as its bytes in parts; False when there is no room."""
 
 
 def episode_rng(seed: int, collector: int, episode: int) -> np.random.Generator:
@@ -107,11 +104,7 @@ class Collector:
         self._observation: Vector | None = None
         self._step = 0
         actions = len(env.task.action_names)
-        self._record = np.zeros(1, step_dtype(len(env.task.observation_names), actions))
-        self._bus_record = np.zeros(1, bus_dtype(len(env.motion.robot.joint_names)))
-        self._step_columns, self._bus_columns = columns_of(self._record), columns_of(self._bus_record)
         self._frames = frames
-        self._frame_record: Record | None = None
         self._noise_size = actions
         self._version: int | None = None
         self._goes_on = goes_on
@@ -211,47 +204,19 @@ class Collector:
             self._append_frame(frame)
         first = self._bus.head
         self._append_bus(result.ticks)
-        columns = self._step_columns
-        columns["sequence"][...] = self._steps.head
-        columns["episode"][...] = self.episode
-        columns["step"][...] = self._step
-        columns["collector"][...] = self._index
-        columns["policy_version"][...] = version
-        columns["bus_first"][...] = first
-        columns["bus_last"][...] = first + len(result.ticks) - 1
-        columns["stamp_s"][...] = self.stamp_s = result.ticks[0].state.joints.stamp_s
-        columns["lateness_s"][...] = lateness_s = self._env.timing.take_worst_lateness_s()
+        self.stamp_s = result.ticks[0].state.joints.stamp_s
+        lateness_s = self._env.timing.take_worst_lateness_s()
         self.lateness_s = max(self.lateness_s, lateness_s)
-        columns["observation"][...] = observation
-        columns["action"][...] = action
-        columns["applied_action"][...] = result.applied_action
-        columns["next_observation"][...] = result.observation
-        columns["reward"][...] = result.reward
-        columns["measure"][...] = result.measure
-        columns["terminated"][...] = result.terminated
-        columns["truncated"][...] = result.truncated
-        columns["filter_mask"][...] = int(result.reasons)
-        columns["mode"][...] = int(result.mode)
-        self.lost += not self._steps.append(self._record)
+        place = (self._steps.head, self.episode, version, first, first + len(result.ticks) - 1)
+        rows = [np.asarray(row, np.float32) for row in (observation, action, result.applied_action, result.observation)]
+        head = STEP_HEAD.pack(*place, self.stamp_s, result.reward, result.measure, lateness_s)
+        end = STEP_END.pack(self._index, self._step, result.reasons, result.mode, result.terminated, result.truncated)
+        self.lost += not self._steps.append(head, *rows, end)
 
     def _append_frame(self, frame: CameraFrame) -> None:
-        if self._frames is None:
-            return
-        if self._frame_record is None:
-            height_px, width_px, _ = frame.image.shape
-            self._frame_record = np.zeros(1, frame_dtype(height_px, width_px))
-        record = self._frame_record
-        record["sequence"] = self._steps.head
-        record["episode"] = self.episode
-        record["stamp_s"] = frame.stamp_s
-        record["image"][0] = frame.image
-        self.lost += not self._frames.append(record)
+        if self._frames is not None:
+            self.lost += not self._frames.append(*pack_frame(self._steps.head, self.episode, frame))
 
     def _append_bus(self, ticks: Sequence[BusTick]) -> None:
         for tick in ticks:
-            columns = self._bus_columns
-            fill_tick(columns, tick)
-            columns["sequence"][...] = self._bus.head
-            columns["episode"][...] = self.episode
-            columns["collector"][...] = self._index
-            self.lost += not self._bus.append(self._bus_record)
+            self.lost += not self._bus.append(*pack_bus(self._bus.head, self.episode, self._index, tick))

@@ -8,12 +8,15 @@ with no plugin.
 from __future__ import annotations
 
 import re
+import struct
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robot.errors import LogError
-from safety.tick_records import tick_fields
+from robot.types import ByteImage, CameraFrame
+from safety.motion import BusTick
+from safety.tick_records import pack_tick, tick_fields
 from safety.types import Mode
 
 # Modes of a step that somebody drove: a policy, or a person instead of it. Any other was the guard's.
@@ -25,6 +28,12 @@ CDR_HEADER = b"\x00\x01\x00\x00"
 _ROS_NAMES = {"f8": "float64", "f4": "float32", "u8": "uint64", "u4": "uint32", "u1": "uint8"}
 _NUMPY_NAMES = {ros: code for code, ros in _ROS_NAMES.items()}
 _FIELD = re.compile(r"^(?P<type>[a-z]+[0-9]+)(?:\[(?P<length>[0-9]+)\])? (?P<name>[a-z][a-z0-9_]*)$")
+
+
+# The fields of a step's record before its observation, and those behind its next observation.
+STEP_HEAD, STEP_END = struct.Struct("<5Q4d"), struct.Struct("<3I3B")
+# The place of a bus tick's record, before and between the fields of the tick.
+_PLACE, _NUMBER = struct.Struct("<2Q"), struct.Struct("<I")
 
 
 def step_dtype(observation: int, action: int) -> np.dtype[np.void]:
@@ -64,12 +73,27 @@ def bus_dtype(joints: int) -> np.dtype[np.void]:
     return np.dtype([("sequence", "<u8"), ("episode", "<u8"), *eights, ("collector", "<u4"), *fours, *ones])
 
 
+# The fields of a frame's record before its image.
+_FRAME_HEAD = struct.Struct("<2Qd")
+
+
 def frame_dtype(height_px: int, width_px: int) -> np.dtype[np.void]:
     """Return the record of a camera's frame on its way to the logger: RGB, with the number of the step whose observation it shows.
 
     `episode` tells it from the frame of a tick that a dead collector never finished: the step of that number is another one then.
     """
     return np.dtype([("sequence", "<u8"), ("episode", "<u8"), ("stamp_s", "<f8"), ("image", "u1", (height_px, width_px, 3))])
+
+
+def pack_bus(sequence: int, episode: int, collector: int, tick: BusTick) -> tuple[bytes, ...]:
+    """Return a bus tick as the bytes of `bus_dtype`, in parts: what a real-time loop hands to a ring."""
+    eights, rest = pack_tick(tick)
+    return _PLACE.pack(sequence, episode), eights, _NUMBER.pack(collector), rest
+
+
+def pack_frame(sequence: int, episode: int, frame: CameraFrame) -> tuple[bytes, ByteImage]:
+    """Return a frame as the bytes of `frame_dtype`, in two parts: the image is copied once, into the ring."""
+    return _FRAME_HEAD.pack(sequence, episode, frame.stamp_s), frame.image
 
 
 def learnable(steps: NDArray[np.void]) -> NDArray[np.bool_]:

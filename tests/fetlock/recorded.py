@@ -11,6 +11,7 @@ from fetlock.config import RunConfig, config_yaml, load_config
 from policy.acting import NumpyActor
 from policy.snapshot import Policy, PolicyConfig, save_policy
 from tests.sim.gaits import trot
+from tests.training.records import walking_streams
 from training.collector import Collector
 from training.evaluation import Evaluation, append_evaluation
 from training.records import bus_dtype, step_dtype
@@ -22,18 +23,6 @@ FLAGS = (
     *("--sac.network.hidden", "8", "--task.time-limit-steps", "40", "--seed", "5", "--robot.randomise.enabled"),
     *("--robot.noise.position-rad", "0.01", "--robot.noise.gyro-rad-s", "0.1"),
 )
-
-
-class Stream(list[np.ndarray]):
-    """Implements the collector's Stream."""
-
-    @property
-    def head(self) -> int:
-        return len(self)
-
-    def append(self, record: np.ndarray) -> bool:
-        super().append(record.copy())
-        return True
 
 
 class NotANumber(NumpyActor):
@@ -80,7 +69,7 @@ def record_run(
     (folder / "config.yaml").write_text(config_yaml(config))
     env = make_env(config)
     layout = policy_layout(config)
-    steps, bus = Stream(), Stream()
+    steps, bus = walking_streams()
     vector = np.random.default_rng(0).standard_normal(layout.vector_size).astype(np.float32) * np.float32(0.3)
     actor = Trot(layout) if trots else NotANumber(layout) if policy_from is None else Mean(layout)
     collector = Collector(env, actor, steps, bus, seed=seed, index=0, episode=0)
@@ -92,7 +81,7 @@ def record_run(
             collector.collect(explore=own_from is None or len(steps) < own_from)
         metadata = RunMetadata("0", config.robot.kind, seed, config=config_yaml(config))
         writer = EpisodeWriter(folder / "rollouts", 0, episode, step_dtype(36, 8), bus_dtype(8), metadata)
-        writer.write(np.concatenate(bus[written[0] :]), np.concatenate(steps[written[1] :]))
+        writer.write(bus.array[written[0] :], steps.array[written[1] :])
         writer.finish(complete=True)
         written = [len(bus), len(steps)]
         figures = {"episodes": 2, "mean_return": float(episode), "mean_measure": 0.1 * episode, "falls": episode % 2, "mark": False}

@@ -10,7 +10,8 @@ from robot import RobotError, RobotState, StaleError
 from robot.errors import MotorError, PortLostError
 from safety import Cause, GuardConfig, GuardedRobot, Mode, MotionLoop
 from tests.fakes import InstantClock, InstantRobot
-from tests.training.test_env import Idle, Line
+from tests.training.records import Stream, walking_streams
+from tests.training.test_env import Idle
 from training.collector import Collector
 from training.env import RobotEnv
 from training.tasks import WalkConfig, WalkTask
@@ -184,13 +185,13 @@ def test_a_motor_that_restarted_is_set_up_before_it_is_armed():
     assert done == [0]
 
 
-def collecting(robot: Failing, retry_s: float) -> tuple[Collector, GuardedRobot, Line]:
+def collecting(robot: Failing, retry_s: float) -> tuple[Collector, GuardedRobot, Stream]:
     clock = InstantClock(robot, PERIOD_S)
     guard = GuardedRobot(robot, CONFIG, PERIOD_S, now_s=clock.now_s, drive=robot)
     reset = EpisodeReset(guard, clock, lambda _: None, patience=Patience(retry_s=retry_s))
-    steps = Line()
+    steps, bus = walking_streams()
     env = RobotEnv(MotionLoop(guard, clock, 2), WalkTask(WalkConfig(), 0.02), reset, guard.close, 50)
-    return Collector(env, Idle(), steps, Line(), seed=0, index=0, episode=0), guard, steps
+    return Collector(env, Idle(), steps, bus, seed=0, index=0, episode=0), guard, steps
 
 
 def test_a_tick_whose_end_was_not_measured_is_no_transition_and_cuts_its_episode_off():
@@ -200,7 +201,7 @@ def test_a_tick_whose_end_was_not_measured_is_no_transition_and_cuts_its_episode
     assert results[-1] is None
     assert (guard.mode, guard.causes) == (Mode.HOLD, Cause.BUS)
     assert collector.between_episodes
-    while len(steps.records) < 20:
+    while len(steps) < 20:
         collector.collect(explore=True)
     records = steps.array
     np.testing.assert_array_equal(records["sequence"], np.arange(20))

@@ -29,8 +29,10 @@ from robot.hardware import HardwareRobot
 from safety import Cause, GuardConfig, GuardedRobot, Mode, Reason
 from safety.resets import run_routine
 from tests.fakes import InstantClock, InstantRobot
+from tests.training.records import Stream
 from training.collector import Collector
 from training.env import RobotEnv
+from training.records import bus_dtype, step_dtype
 
 pytestmark = pytest.mark.realtime
 
@@ -66,16 +68,6 @@ def test_an_episode_after_a_fall_begins_where_the_robot_got_up(env: RobotEnv) ->
     assert env.advance(np.zeros(12, np.float32)).mode is Mode.ACTIVE
 
 
-class Rows(list):
-    """A stream that keeps copies."""
-
-    head = property(len)
-
-    def append(self, record: np.ndarray) -> bool:
-        super().append(record.copy())
-        return True
-
-
 class Still:
     """A policy that does nothing."""
 
@@ -87,18 +79,19 @@ class Still:
 
 
 def test_what_a_routine_does_is_logged_before_its_episode_and_belongs_to_no_step(env: RobotEnv) -> None:
-    steps, bus = Rows(), Rows()
+    motors, numbers = len(env.task.action_names), len(env.task.observation_names)
+    steps, bus = Stream(step_dtype(numbers, motors)), Stream(bus_dtype(12))
     collector = Collector(env, Still(), steps, bus, seed=0, index=0, episode=0)
     collector.collect(explore=True)
     env.motion.robot._robot.drop(np.random.default_rng(3))
     collector._observation, collector.episode = None, 1
     collector.collect(explore=True)
-    modes = [int(row["mode"][0]) for row in bus]
-    first = int(steps[1]["bus_first"][0])
-    assert set(modes[int(steps[0]["bus_last"][0]) + 1 : first]) == {Mode.RESETTING}
+    ticks, (earlier, later) = bus.array, steps.array
+    modes, first = ticks["mode"].tolist(), int(later["bus_first"])
+    assert set(modes[int(earlier["bus_last"]) + 1 : first]) == {Mode.RESETTING}
     assert set(modes[first:]) == {Mode.ACTIVE}
-    assert [int(row["sequence"][0]) for row in bus] == list(range(len(bus)))
-    assert {int(row["episode"][0]) for row in bus[first - 5 :]} == {1}
+    assert ticks["sequence"].tolist() == list(range(len(bus)))
+    assert set(ticks["episode"][first - 5 :].tolist()) == {1}
 
 
 def test_what_only_an_operator_ends_is_waited_for_where_one_may_come() -> None:

@@ -12,7 +12,7 @@ from safety import Cause, GuardConfig, GuardedRobot, Mode, Reason
 from safety.emission import Emitter
 from safety.motion import BusTick
 from safety.rerun import Difference, Rerun
-from safety.tick_records import bus_tick_of, columns_of, fill_tick, tick_fields
+from safety.tick_records import bus_tick_of, pack_tick, tick_fields
 from safety.types import AppliedCommand, Note
 from tests.fakes import InstantClock, InstantRobot
 from tests.safety.claw import FINGERS, HIGHEST, LOWEST, MARGIN_M, poses
@@ -80,9 +80,7 @@ class Session:
             self.clock.wait()
 
     def keep(self, tick: BusTick) -> None:
-        record = np.zeros(1, DTYPE[3])
-        fill_tick(columns_of(record), tick)
-        self.rows.append(record[0].copy())
+        self.rows.append(np.frombuffer(b"".join(pack_tick(tick)), DTYPE[3]).copy()[0])
 
 
 def rerun(rows: list[np.void], config: GuardConfig = CONFIG) -> tuple[Rerun, list[Difference]]:

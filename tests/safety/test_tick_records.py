@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +11,12 @@ from hypothesis import strategies as st
 from robot import Command, ImuState, JointState, RobotState, TrackedPose, frozen_array
 from robot.types import TrackedAngle
 from safety.motion import BusTick
-from safety.motion_records import tick_dtype
-from safety.tick_records import applied_of, bus_tick_of, columns_of, fill_state, fill_tick, state_of
+from safety.tick_records import Has, applied_of, bus_tick_of, pack_tick, state_of, tick_fields
 from safety.types import AppliedCommand, Cause, Mode, Note, Reason
 
 JOINTS = 3
+DTYPE = np.dtype([field for fields in tick_fields(JOINTS) for field in fields])
+ZEROS = frozen_array(np.zeros(JOINTS))
 numbers = st.floats(allow_nan=False, width=64)
 rows = st.lists(numbers, min_size=JOINTS, max_size=JOINTS).map(frozen_array)
 vectors = st.lists(numbers, min_size=3, max_size=3).map(frozen_array)
@@ -54,11 +57,13 @@ def described(value: object) -> object:
     return value
 
 
-@given(states, states)
-def test_a_state_survives_its_record_whatever_the_record_held_before(earlier, state):
-    record = np.zeros(1, tick_dtype(JOINTS))
-    fill_state(columns_of(record), earlier)
-    record["has"] = fill_state(columns_of(record), state)
+def packed(tick: BusTick, **options: Any) -> np.ndarray:
+    return np.frombuffer(b"".join(pack_tick(tick, **options)), DTYPE)
+
+
+@given(states)
+def test_a_state_survives_its_record(state):
+    record = packed(BusTick(0.01, state, Command(ZEROS), Command(ZEROS)))
     assert described(state_of(record[0])) == described(state)
 
 
@@ -71,9 +76,8 @@ causes = st.sets(st.sampled_from(sorted(Cause))).map(lambda bits: Cause(sum(bits
 
 @given(states, rows, rows, reasons, st.sampled_from(Mode), numbers, causes, flags, maybe(rows))
 def test_a_bus_tick_survives_its_record(state, target, emission, mask, mode, period_s, cause, notes, heating):
-    record = np.zeros(1, tick_dtype(JOINTS))
     applied = AppliedCommand(emission, mask, mode, cause, notes, heating)
-    fill_tick(columns_of(record), BusTick(period_s, state, Command(target), applied))
+    record = packed(BusTick(period_s, state, Command(target), applied))
     tick = bus_tick_of(record[0])
     assert described(tick) == described(BusTick(period_s, state, Command(target), applied))
     assert described(applied_of(record[0])) == described(applied)
@@ -81,17 +85,13 @@ def test_a_bus_tick_survives_its_record(state, target, emission, mask, mode, per
 
 def test_heat_that_is_known_of_some_motors_is_kept():
     heating = frozen_array([np.nan, 1.0, *np.zeros(JOINTS - 2)])
-    record = np.zeros(1, tick_dtype(JOINTS))
-    zeros = frozen_array(np.zeros(JOINTS))
-    state = RobotState(JointState(0.0, zeros, zeros, zeros))
-    fill_tick(columns_of(record), BusTick(0.01, state, Command(zeros), AppliedCommand(zeros, Reason.NONE, heating_a2=heating)))
+    state = RobotState(JointState(0.0, ZEROS, ZEROS, ZEROS))
+    record = packed(BusTick(0.01, state, Command(ZEROS), AppliedCommand(ZEROS, Reason.NONE, heating_a2=heating)))
     np.testing.assert_array_equal(applied_of(record[0]).heating_a2, heating)
 
 
 def test_what_a_robot_lacks_is_no_number_and_no_error():
-    record = np.ones(1, tick_dtype(JOINTS))
-    zeros = frozen_array(np.zeros(JOINTS))
-    fill_tick(columns_of(record), BusTick(0.01, RobotState(JointState(0.0, zeros, zeros, zeros)), Command(zeros), Command(zeros)))
+    record = packed(BusTick(0.01, RobotState(JointState(0.0, ZEROS, ZEROS, ZEROS)), Command(ZEROS), Command(ZEROS)))
     for name in (
         "torque_nm",
         "current_a",
@@ -105,3 +105,20 @@ def test_what_a_robot_lacks_is_no_number_and_no_error():
         assert np.isnan(record[name]).all()
     assert (record["hardware_error"] == 0).all()
     assert [int(record[name][0]) for name in ("has", "filter_mask", "causes", "notes", "mode")] == [0, 0, 0, 0, Mode.ACTIVE]
+
+
+@given(states, causes, causes, st.booleans())
+def test_a_record_says_whether_torque_is_on_and_a_later_cause_replaces_that_of_the_tick(state, earlier, later, armed):
+    applied = AppliedCommand(ZEROS, Reason.NONE, causes=earlier)
+    tick = BusTick(0.01, state, Command(ZEROS), applied)
+    ((record,), (plain,)) = packed(tick, armed=armed, causes=later), packed(tick)
+    assert (bool(record["has"] & Has.ARMED), record["causes"]) == (armed, later)
+    assert record["has"] & ~np.uint32(Has.ARMED) == plain["has"]
+    assert plain["causes"] == earlier
+
+
+def test_numbers_of_another_type_are_recorded_as_what_they_are():
+    whole = np.arange(JOINTS)
+    state = RobotState(JointState(0.0, whole, whole.astype(np.float32), ZEROS))
+    record = packed(BusTick(0.01, state, Command(ZEROS), Command(ZEROS)))
+    assert record["position_rad"].tolist() == record["velocity_rad_s"].tolist() == [list(range(JOINTS))]

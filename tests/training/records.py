@@ -10,6 +10,36 @@ STEP = step_dtype(5, 2)
 BUS = bus_dtype(3)
 
 
+class Stream(list[bytes]):
+    """Implements the collector's Stream of records of one type, as a list of their bytes."""
+
+    def __init__(self, dtype: np.dtype[np.void]) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    @property
+    def head(self) -> int:
+        """Number of records."""
+        return len(self)
+
+    def append(self, *parts: bytes | np.ndarray) -> bool:  # type: ignore[override]
+        """Keep a record."""
+        record = b"".join(map(bytes, parts))
+        assert len(record) == self.dtype.itemsize
+        super().append(record)
+        return True
+
+    @property
+    def array(self) -> np.ndarray:
+        """All records, shape (k,)."""
+        return np.frombuffer(b"".join(self), self.dtype)
+
+
+def walking_streams() -> tuple[Stream, Stream]:
+    """Streams of steps and bus ticks of the walking Minitaur."""
+    return Stream(step_dtype(36, 8)), Stream(bus_dtype(8))
+
+
 def step_records(first: int, count: int, *, episode: int = 0, collector: int = 0, end: bool = False) -> np.ndarray:
     """`count` steps from sequence `first` on, each spanning two bus ticks; the last one ends the episode if `end`."""
     rng = np.random.default_rng([first, count])

@@ -16,9 +16,10 @@ from robot import CameraFrame, ImuState, RobotState, StaleError, TrackedPose, Us
 from robot.errors import CameraError
 from safety import INTERVENTIONS, ArenaConfig, Cause, GuardConfig, Mode, Reason
 from tests.fakes import InstantRobot
-from tests.training.records import step_records
+from tests.training.records import Stream, step_records, walking_streams
 from tests.training.walking import walking_env
 from training.collector import Collector
+from training.records import frame_dtype
 from training.replay import Replay
 from training.tasks import WalkConfig, WalkTask
 
@@ -151,24 +152,18 @@ class Drifting(InstantRobot):
 def test_leaving_the_arena_truncates_and_does_not_terminate_and_the_value_goes_on():
     env = walking_env(arena=ArenaConfig(center_m=(-0.45, 0.0), radius_m=0.5), robot=Drifting(8, 2.0))
 
-    class Rows(list):
-        head = 0
-
-        def append(self, record: np.ndarray) -> bool:
-            super().append(record.copy())
-            return True
-
-    collector = Collector(env, None, rows := Rows(), Rows(), seed=0, index=0, episode=0)
-    steps = [collector.collect(explore=True) for _ in range(3)]
+    steps, bus = walking_streams()
+    collector = Collector(env, None, steps, bus, seed=0, index=0, episode=0)
+    results = [collector.collect(explore=True) for _ in range(3)]
     # After 0.02, 0.04 and 0.06 m: the last one is outside.
-    assert [(step.terminated, step.truncated, step.mode) for step in steps] == [
+    assert [(step.terminated, step.truncated, step.mode) for step in results] == [
         (False, False, Mode.ACTIVE),
         (False, False, Mode.ACTIVE),
         (False, True, Mode.ACTIVE),
     ]
     assert collector.between_episodes
     replay = Replay(36, 8, 8)
-    assert replay.extend(np.concatenate(rows)) == 3
+    assert replay.extend(steps.array) == 3
     batch = replay.sample(32, 1, torch.Generator().manual_seed(0))[0]
     # Nothing is cut off from what comes after it.
     assert not batch.terminated.any()
@@ -227,25 +222,6 @@ class Idle:
         raise NotImplementedError
 
 
-class Line:
-    """A stream that keeps its records in a list."""
-
-    def __init__(self) -> None:
-        self.records: list[np.ndarray] = []
-
-    @property
-    def head(self) -> int:
-        return len(self.records)
-
-    def append(self, record: np.ndarray) -> bool:
-        self.records.append(record.copy())
-        return True
-
-    @property
-    def array(self) -> np.ndarray:
-        return np.concatenate(self.records)
-
-
 def test_every_transition_has_its_place_its_flags_and_its_bus_ticks():
     class Still:
         backend = "numpy"
@@ -255,7 +231,7 @@ def test_every_transition_has_its_place_its_flags_and_its_bus_ticks():
         def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
             return np.zeros(8, np.float32)
 
-    steps, bus = Line(), Line()
+    steps, bus = walking_streams()
     collector = Collector(walking_env(limit=7), Still(), steps, bus, seed=3, index=2, episode=5)
     collector.adopt(11, np.zeros(1, np.float32))
     for i in range(20):
@@ -273,8 +249,8 @@ def test_every_transition_has_its_place_its_flags_and_its_bus_ticks():
     inside = np.flatnonzero(records["truncated"][:-1] == 0)
     np.testing.assert_array_equal(records["next_observation"][inside], records["observation"][inside + 1])
     np.testing.assert_array_equal(ticks["position_rad"][1::2], ticks["emission_rad"][0::2])
-    again, _ = Line(), Line()
-    repeat = Collector(walking_env(limit=7), Still(), again, Line(), seed=3, index=2, episode=6)
+    again, other = walking_streams()
+    repeat = Collector(walking_env(limit=7), Still(), again, other, seed=3, index=2, episode=6)
     repeat.adopt(11, np.zeros(1, np.float32))
     for _ in range(7):
         repeat.collect(explore=False)
@@ -365,7 +341,7 @@ def test_each_step_has_the_frame_that_was_taken_with_its_observation():
     robot = InstantRobot(8, 2.0)
     camera = Numbered(lambda: robot.time_s)
     env = walking_env(limit=3, robot=robot, eye=camera)
-    steps, bus, frames = Line(), Line(), Line()
+    (steps, bus), frames = walking_streams(), Stream(frame_dtype(4, 6))
     collector = Collector(env, Idle(), steps, bus, seed=0, index=0, episode=4, frames=frames)
     for _ in range(5):
         collector.collect(explore=True)
@@ -383,8 +359,8 @@ def test_a_camera_that_gives_no_picture_stops_the_robot_and_cuts_the_episode_off
     robot = InstantRobot(8, 2.0)
     camera = Numbered(lambda: robot.time_s)
     env = walking_env(robot=robot, eye=camera)
-    steps, frames = Line(), Line()
-    collector = Collector(env, Idle(), steps, Line(), seed=0, index=0, episode=0, frames=frames)
+    (steps, bus), frames = walking_streams(), Stream(frame_dtype(4, 6))
+    collector = Collector(env, Idle(), steps, bus, seed=0, index=0, episode=0, frames=frames)
     collector.collect(explore=True)
     camera.broken = True
     assert collector.collect(explore=True) is None
@@ -406,7 +382,7 @@ def test_who_records_no_frames_has_none_to_look_at():
 
 def test_a_robot_whose_log_cannot_be_written_is_held_and_its_episode_cut_off():
     env = walking_env()
-    steps, bus = Line(), Line()
+    steps, bus = walking_streams()
     collector = Collector(env, Idle(), steps, bus, seed=0, index=0, episode=0)
     collector.hold(Cause.DISK)
     assert env.motion.robot.causes == Cause.NONE
@@ -415,6 +391,6 @@ def test_a_robot_whose_log_cannot_be_written_is_held_and_its_episode_cut_off():
         collector.hold(Cause.DISK)
         assert (env.motion.robot.mode, env.motion.robot.causes) == (Mode.HOLD, Cause.DISK)
         assert collector.between_episodes
-    assert (collector.episode, len(steps.records)) == (1, 1)
+    assert (collector.episode, len(steps)) == (1, 1)
     collector.collect(explore=True)
     assert env.motion.robot.mode is Mode.ACTIVE

@@ -18,7 +18,7 @@ from robot import UsageError
 from robot.clock import monotonic_s
 from robot.transport import Latest
 from safety.types import Mode
-from tests.fetlock.recorded import Stream
+from tests.training.records import walking_streams
 from tests.training.walking import walking_env
 from training.caution import ActionBox
 from training.collector import Collector
@@ -70,7 +70,7 @@ def test_a_process_that_trains_nothing_cannot_be_driven() -> None:
 
 def test_what_a_person_did_is_recorded_and_learned_from_and_no_box_clips_it() -> None:
     actions = {3: np.full(8, 0.9, np.float32), 4: np.full(8, -0.9, np.float32)}
-    steps, bus = Stream(), Stream()
+    steps, bus = walking_streams()
 
     def person() -> Vector | None:
         return actions.get(steps.head)
@@ -80,7 +80,7 @@ def test_what_a_person_did_is_recorded_and_learned_from_and_no_box_clips_it() ->
     collector = Collector(env, None, steps, bus, seed=0, index=0, episode=0, box=box, person=person)  # type: ignore[arg-type]
     for _ in range(7):
         collector.collect(explore=True)
-    rows = np.concatenate(steps)
+    rows = steps.array
     assert rows["mode"].tolist() == [Mode.ACTIVE] * 3 + [Mode.TELEOP] * 2 + [Mode.ACTIVE] * 2
     np.testing.assert_array_equal(rows["action"][3:5], [actions[3], actions[4]])
     assert (np.abs(rows["action"][[0, 1, 2, 5, 6]]) <= np.float32(0.1)).all()

@@ -85,6 +85,26 @@ def test_overwritten_records_are_an_error_and_never_wrong_data(ring):
     np.testing.assert_array_equal(ring.read(25, 99)["sequence"], np.arange(25, 40))
 
 
+@given(st.integers(0, STEP.itemsize), st.integers(-3, 3), st.booleans())
+@settings(max_examples=30)
+def test_a_record_that_comes_in_parts_is_the_record_and_one_of_another_size_is_none(cut, more, as_array):
+    ring = Ring.create(unique(), STEP, 8)
+    try:
+        record = step_records(3, 1)
+        data = record.tobytes()
+        first = np.frombuffer(data[:cut], np.uint8).reshape(1, -1) if as_array else data[:cut]
+        assert ring.append(first, data[cut:])
+        assert ring.append(record)
+        assert ring.read(0, 9).tobytes() == 2 * data
+        if more:
+            with pytest.raises(ValueError, match=f"a record has {STEP.itemsize} bytes, these are {STEP.itemsize + more}"):
+                ring.append(data[: STEP.itemsize + more] + bytes(max(0, more)))
+            assert ring.head == 2
+    finally:
+        ring.close()
+        ring.unlink()
+
+
 def test_another_record_size_or_a_missing_ring_is_named(ring):
     with pytest.raises(FetlockError, match="different configurations"):
         Ring.attach(ring.name, STEP, 8)
