@@ -26,6 +26,7 @@ from robot.clock import monotonic_s
 from robot.errors import UsageError
 from training.config import SacConfig, TrainConfig
 from training.learner import Learner
+from training.precision import medium_is_float32
 
 _OBSERVATION = 36
 _ACTION = 8
@@ -150,14 +151,16 @@ def main(argv: Sequence[str]) -> Report:
         "stable-baselines3, medium": _sb3,
         "sbx": _sbx,
     }
-    # "medium" is ours to set: each peer is measured as its users run it, and Stable-Baselines3 once more with our setting.
+    float32_by_medium = medium_is_float32()
+    # "medium" is ours to set, as `choose_products` does: each peer is measured as its users run it, and Stable-Baselines3 once more so.
     calls: dict[str, Callable[[], int]] = {}
     for name, make in makers.items():
         calls[name] = make()
     rates: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(options.repeats):
         for name, call in calls.items():
-            torch.set_float32_matmul_precision("medium" if name.startswith("ours") or name.endswith("medium") else "highest")
+            own = name.startswith("ours") and ("bfloat16" in name or float32_by_medium)
+            torch.set_float32_matmul_precision("medium" if own or name.endswith("medium") else "highest")
             call()
             rates[name].append(_rate(call, options.seconds))
     medians = {name: float(np.median(values)) for name, values in rates.items()}

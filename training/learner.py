@@ -14,6 +14,7 @@ from policy.layout import PolicyLayout, Vector
 from robot.errors import UsageError
 from training.config import PriorConfig, SacConfig, TrainConfig
 from training.episodes import EpisodeBook, EpisodeSummary
+from training.precision import choose_products
 from training.prior import Prior
 from training.replay import Replay, sample
 from training.sac import Metrics, Sac
@@ -34,8 +35,7 @@ class Learner:
 
     def __init__(self, layout: PolicyLayout, sac: SacConfig, train: TrainConfig, seed: int, *, compiled: bool) -> None:
         observation, action = self._sizes = len(layout.observation_names), len(layout.action_names)
-        # MKL stays on AVX2 on AMD; "medium" routes to oneDNN, which on CPUs without AMX keeps float32 accuracy (`fetlock doctor` tests it).
-        torch.set_float32_matmul_precision("medium")
+        choose_products(sac)
         # Dropout draws from torch's global generator.
         torch.manual_seed(seed)
         self.layout = layout

@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from fetlock.__main__ import main
 from fetlock.checks.finding import Finding, Level
 from fetlock.checks.hardware import serial_ports
 from fetlock.checks.machine import disk
 from fetlock.checks.software import compiler, matmul
+from training.config import SacConfig
+from training.precision import choose_products
 
 
 def test_doctor_finds_this_machine_fit(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -30,8 +33,29 @@ def test_a_failure_is_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert capsys.readouterr().out == "fail robot             on fire: put it out\n"
 
 
-def test_the_product_of_this_machine_is_float32() -> None:
-    assert matmul().level is Level.OK
+@pytest.mark.parametrize(("level", "precision"), [(Level.OK, "medium"), (Level.WARN, "highest")])
+def test_products_are_float32_whatever_the_processor_does_at_medium(monkeypatch: pytest.MonkeyPatch, level: Level, precision: str) -> None:
+    monkeypatch.setattr("training.precision.medium_error", lambda: 1e-7 if level is Level.OK else 2e-3)
+    before = torch.get_float32_matmul_precision()
+    try:
+        choose_products(SacConfig())
+        assert torch.get_float32_matmul_precision() == precision
+        choose_products(SacConfig(precision="bfloat16"))
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert matmul().level is level
+
+
+def test_the_products_that_are_chosen_here_are_float32() -> None:
+    left, right = torch.randn(2, 128, 128, generator=torch.Generator().manual_seed(3))
+    before = torch.get_float32_matmul_precision()
+    try:
+        choose_products(SacConfig())
+        error = (left @ right).double() - left.double() @ right.double()
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert float(error.norm() / (left.double() @ right.double()).norm()) < 1e-5
 
 
 def test_no_compiler_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
