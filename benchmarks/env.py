@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -18,14 +19,13 @@ import pybullet
 from pydantic import JsonValue
 
 from benchmarks.report import Report
-from fetlock.build import make_env
+from fetlock.build import make_env, make_task
 from fetlock.config import RunConfig, load_config, task_of
 from robot.clock import monotonic_s
 from robot.errors import FetlockError
 from safety import MotionLoop
 from sim import MinitaurConfig, MinitaurSimulation, simulate_minitaur
 from training.env import RobotEnv
-from training.tasks.walk import WalkMemory, WalkTask
 
 _TROT_HZ = 2.0
 
@@ -39,7 +39,7 @@ def trot(steps: int, control_hz: float) -> Actions:
     return np.concatenate([-np.sin(phase), -np.maximum(0.0, np.cos(phase))], axis=1).astype(np.float32)
 
 
-def steps_s(env: RobotEnv[WalkMemory], actions: Actions, seed: int) -> float:
+def steps_s(env: RobotEnv[Any], actions: Actions, seed: int) -> float:
     """Run an episode through the environment; return the seconds that its steps took.
 
     Raises:
@@ -66,8 +66,8 @@ class Unguarded:
         self._simulation: MinitaurSimulation = simulate_minitaur(_minitaur(config), config.bus_hz)
         robot = self._simulation.robot
         motion = MotionLoop(robot, self._simulation.clock, round(config.bus_hz / config.control_hz))
-        task = WalkTask(task_of(config), motion.policy_period_s)
-        self.env: RobotEnv[WalkMemory] = RobotEnv(motion, task, self._begin, robot.close, task_of(config).time_limit_steps)
+        task = make_task(config, motion.policy_period_s)
+        self.env: RobotEnv[Any] = RobotEnv(motion, task, self._begin, robot.close, task_of(config).time_limit_steps)
         self._actions = actions
         self._seed = config.seed
 

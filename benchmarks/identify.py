@@ -28,6 +28,7 @@ from fetlock.machines import names_of_joints, simulated
 from fetlock.replays.logs import logs_of, read_whole
 from robot.clock import monotonic_s
 from robot.errors import UsageError
+from sim import KittyConfig
 from training.runs import RunFolder
 
 # Where hidden values are drawn from: a latency of up to four bus ticks, friction from a third of what is assumed to three times it, and
@@ -124,8 +125,8 @@ def hide_and_find(place: str, seed: int, seconds: float) -> Found:
         recordings = [excerpts_of(path, read_whole(path)) for path in paths]
     believed = load_config(common)
     machine = simulated(believed.robot)
-    if machine is None:
-        raise UsageError("kitty_emulated.yaml has no simulation")
+    if not isinstance(machine, KittyConfig):
+        raise UsageError("kitty_emulated.yaml is of no kitty")
     hidden["control_latency_s"] = _of_physics(hidden["control_latency_s"], machine.physics_hz)
     began_s = monotonic_s()
     found = identify(Model(machine, parameters_of(machine)), recordings, names_of_joints(believed.robot), seconds, paths)

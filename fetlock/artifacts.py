@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from fetlock.build import contract_of
-from fetlock.config import RunConfig
+from fetlock.config import RunConfig, task_of
 from fetlock.films import film_policy
 from fetlock.host import machine
 from fetlock.machines import HardwareConfig
@@ -24,6 +24,7 @@ from robot.errors import FetlockError
 from safety.types import INTERVENTIONS
 from training.evaluation import first_held, read_evaluations
 from training.rollout_log import read_run
+from training.tasks import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def finish_run(folder: Path, config: RunConfig, *, seconds: float, loop: LoopFig
     """Write the run's artifacts and print where they are; an artifact that fails is named and does not cost the others."""
     summary = summarise_run(folder, config, seconds=seconds, loop=loop)
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    sys.stdout.write(f"{folder}: {_sentence(summary)}\n")
+    sys.stdout.write(f"{folder}: {_sentence(summary, task_of(config).measure)}\n")
     _attempt("curves.png", lambda: plot_curves([folder], folder / "curves.png"))
     # A robot of metal does not get up to be filmed.
     if video and (folder / "policy").is_dir() and not isinstance(config.robot, HardwareConfig):
@@ -95,11 +96,11 @@ def _attempt(name: str, make: Callable[[], None]) -> None:
         sys.stderr.write(f"{name} was not made: {error}\n")
 
 
-def _sentence(summary: dict[str, JsonValue]) -> str:
+def _sentence(summary: dict[str, JsonValue], measure: Measure) -> str:
     best = summary["best"]
     head = f"{summary['steps']} steps, {summary['updates']} updates in {summary['seconds']} s, {summary['training_falls']} falls"
     if not isinstance(best, dict):
         return f"{head}; no policy was evaluated yet"
-    kept = f"best policy: {best['mean_measure']:.2f} m/s, {best['falls']} falls in {best['episodes']} episodes"
+    kept = f"best policy: {measure.told(float(str(best['mean_measure'])))}, {best['falls']} falls in {best['episodes']} episodes"
     mark = summary["mark"]
     return f"{head}; {kept}; " + (f"mark held at step {mark['steps']}" if isinstance(mark, dict) else "mark not held")

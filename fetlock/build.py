@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -10,22 +11,22 @@ from fetlock.beginning import EpisodeReset, Patience, Repair
 from fetlock.cameras import open_eye
 from fetlock.config import RunConfig, task_of
 from fetlock.guarding import guard_of
-from fetlock.machines import PICTURE_PX, EmulatedConfig, HardwareConfig, SimulatedConfig, body_kind, names_of_joints
+from fetlock.machines import PICTURE_PX, EmulatedConfig, HardwareConfig, body_kind, names_of_joints
 from fetlock.resets import routine_of
 from policy.layout import PolicyLayout
 from robot.clock import PacedClock, RealTimeClock, TickStatistics
 from robot.protocols import Clock
 from safety import MotionLoop
-from sim import simulate
+from sim import SimulatedConfig, simulate
 from training.contract import Contract
 from training.env import RobotEnv
 from training.evaluation import Mark
-from training.tasks.walk import WalkMemory, WalkTask
+from training.tasks import AnyWalkConfig, Task, TurnTask, WalkTask
 
 
 def make_env(
     config: RunConfig, *, realtime: bool = False, render_mode: str | None = None, picture_px: tuple[int, int] = PICTURE_PX
-) -> RobotEnv[WalkMemory]:
+) -> RobotEnv[Any]:
     """Build the environment of a configuration: robot, guard, task, reset.
 
     Args:
@@ -46,7 +47,7 @@ def make_env(
     return _simulated_env(config, robot, realtime=realtime, render_mode=render_mode, picture_px=picture_px)
 
 
-def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, picture_px: tuple[int, int]) -> RobotEnv[WalkMemory]:
+def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, picture_px: tuple[int, int]) -> RobotEnv[Any]:
     # Only who has a bus imports what drives one.
     from fetlock.emulated import connect_emulated, connect_hardware
 
@@ -88,7 +89,7 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, pict
 
 def _simulated_env(
     config: RunConfig, machine: SimulatedConfig, *, realtime: bool, render_mode: str | None, picture_px: tuple[int, int]
-) -> RobotEnv[WalkMemory]:
+) -> RobotEnv[Any]:
     simulation = simulate(machine, config.bus_hz)
     clock: Clock = simulation.clock
     real = RealTimeClock(1.0 / config.bus_hz) if realtime else None
@@ -134,9 +135,10 @@ def judged_config(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"reset": "teleport", "arena": None, "camera": None})
 
 
-def make_task(config: RunConfig, policy_period_s: float) -> WalkTask:
+def make_task(config: RunConfig, policy_period_s: float) -> Task[Any]:
     """Build the task of a configuration."""
-    return WalkTask(task_of(config), policy_period_s)
+    task = task_of(config)
+    return WalkTask(task, policy_period_s) if isinstance(task, AnyWalkConfig) else TurnTask(task, policy_period_s)
 
 
 def policy_layout(config: RunConfig) -> PolicyLayout:
@@ -169,4 +171,4 @@ def contract_of(config: RunConfig) -> Contract:
 
 def mark_of(config: RunConfig) -> Mark:
     """Return when the task counts as learned."""
-    return Mark(measure=task_of(config).mark_speed_m_s)
+    return Mark(measure=task_of(config).mark)

@@ -20,15 +20,16 @@ from fetlock.machines import EmulatedConfig, HardwareConfig, body_kind, names_of
 from robot.errors import UsageError
 from safety.arena import ArenaConfig
 from safety.limits import GuardConfig
-from sim import DynamixelMinitaurConfig, KittyConfig, MinitaurConfig
+from sim import ClawConfig, DynamixelMinitaurConfig, KittyConfig, MinitaurConfig
 from training.config import FramesConfig, PriorConfig, SacConfig, TrainConfig
-from training.tasks import KittyWalkConfig, WalkConfig
+from training.tasks import AnyWalkConfig, ClawScrewConfig, ClawTurnConfig, KittyWalkConfig, WalkConfig
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "minitaur_walk.yaml"
 # A rate counts as a whole multiple of another within this relative error: 1/3 of 100 Hz written as 33.333333333 does.
 _RATE_TOLERANCE = 1e-9
-# The task that fits each robot's legs; robots on legs can also turn around by themselves.
-_TASKS = {"minitaur": "walk", "minitaur_dynamixel": "walk", "kitty": "kitty_walk"}
+# The tasks that fit each robot; robots on legs can also turn around by themselves.
+_LEGGED = {"minitaur": ("walk",), "minitaur_dynamixel": ("walk",), "kitty": ("kitty_walk",)}
+_TASKS = {**_LEGGED, "claw": ("claw_turn", "claw_screw")}
 
 
 def _kind_or(default: str) -> Callable[[object], str]:
@@ -44,11 +45,19 @@ RobotConfig = Annotated[
     Annotated[MinitaurConfig, Tag("minitaur")]
     | Annotated[DynamixelMinitaurConfig, Tag("minitaur_dynamixel")]
     | Annotated[KittyConfig, Tag("kitty")]
+    | Annotated[ClawConfig, Tag("claw")]
     | Annotated[EmulatedConfig, Tag("emulated")]
     | Annotated[HardwareConfig, Tag("dynamixel")],
     Discriminator(_kind_or("minitaur")),
 ]
-TaskConfig = Annotated[Annotated[WalkConfig, Tag("walk")] | Annotated[KittyWalkConfig, Tag("kitty_walk")], Discriminator(_kind_or("walk"))]
+AnyTaskConfig = WalkConfig | KittyWalkConfig | ClawTurnConfig | ClawScrewConfig
+TaskConfig = Annotated[
+    Annotated[WalkConfig, Tag("walk")]
+    | Annotated[KittyWalkConfig, Tag("kitty_walk")]
+    | Annotated[ClawTurnConfig, Tag("claw_turn")]
+    | Annotated[ClawScrewConfig, Tag("claw_screw")],
+    Discriminator(_kind_or("walk")),
+]
 
 
 class RunConfig(BaseModel):
@@ -116,8 +125,6 @@ class RunConfig(BaseModel):
                 "camera asks for frames of a camera, and this robot has none: set robot.camera to a file that says how it is opened "
                 "(docs/hardware.md), or set camera to null"
             )
-        if simulated(self.robot) is None and not isinstance(self.robot, HardwareConfig):
-            raise ValueError(f"camera asks for frames of a camera, and nothing shows a {body_kind(self.robot)}: set camera to null")
         return self
 
     @model_validator(mode="after")
@@ -126,8 +133,8 @@ class RunConfig(BaseModel):
         if arena is None:
             return self
         kind = body_kind(self.robot)
-        if kind not in _TASKS:
-            raise ValueError(f"arena is for robots that walk, {', '.join(_TASKS)}, and robot.kind {kind} does not: set arena to null")
+        if kind not in _LEGGED:
+            raise ValueError(f"arena is for robots that walk, {', '.join(_LEGGED)}, and robot.kind {kind} does not: set arena to null")
         if isinstance(self.robot, HardwareConfig) and self.robot.tracker is None:
             raise ValueError(
                 "arena needs a tracked base, and this robot has none: set robot.tracker, or set arena to null and keep the robot in by hand"
@@ -148,8 +155,10 @@ class RunConfig(BaseModel):
             return self
         if fitting is None:
             raise ValueError(f"task.kind {self.task.kind}: no task is known for robot.kind {kind}: set task to null, or use another robot")
-        if self.task.kind != fitting:
-            raise ValueError(f"task.kind {self.task.kind} is not for the legs of robot.kind {kind}: use {fitting}")
+        if self.task.kind not in fitting:
+            raise ValueError(f"task.kind {self.task.kind} is not for robot.kind {kind}: use {' or '.join(fitting)}")
+        if not isinstance(self.task, AnyWalkConfig):
+            return self._lobes_fit(self.task.lobes)
         machine = simulated(self.robot)
         ground, height_m = "flat" if machine is None else machine.ground.kind, self.task.fall_height_m
         if ground != "flat" and height_m is not None:
@@ -159,8 +168,14 @@ class RunConfig(BaseModel):
             )
         return self
 
+    def _lobes_fit(self, lobes: int) -> Self:
+        machine = simulated(self.robot)
+        if isinstance(machine, ClawConfig) and machine.valve.lobes != lobes:
+            raise ValueError(f"task.lobes is {lobes}, and the valve has {machine.valve.lobes} (valve.lobes of the robot): set both to one")
+        return self
 
-def task_of(config: RunConfig) -> WalkConfig | KittyWalkConfig:
+
+def task_of(config: RunConfig) -> AnyTaskConfig:
     """Return the task of a run.
 
     Raises:
@@ -169,7 +184,7 @@ def task_of(config: RunConfig) -> WalkConfig | KittyWalkConfig:
     if config.task is None:
         kind = body_kind(config.robot)
         fitting = _TASKS.get(kind)
-        way = f"set task.kind {fitting}" if fitting else f"none is known for robot.kind {kind}: choose {', '.join(_TASKS)}"
+        way = f"set task.kind {' or '.join(fitting)}" if fitting else f"none is known for robot.kind {kind}: choose {', '.join(_TASKS)}"
         raise UsageError(f"task is null, and nothing can be learned or judged without one: {way}")
     return config.task
 

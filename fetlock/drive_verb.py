@@ -10,11 +10,12 @@ from pathlib import Path
 
 from fetlock.arguments import VerbParser
 from fetlock.cameras import require_in_sight
-from fetlock.config import RunConfig
+from fetlock.config import RunConfig, task_of
 from fetlock.driving import Pilot, RunReport, run_realtime, run_simulated
 from fetlock.machines import HardwareConfig
 from robot.errors import UsageError
 from training.runs import RunFolder
+from training.tasks import Measure
 
 
 def add_drive_options(parser: VerbParser, name: str) -> None:
@@ -61,10 +62,10 @@ def drive(options: argparse.Namespace, folder: RunFolder, pilot: Pilot, config: 
         report = run_simulated(folder, pilot, config, options.duration)
     report = replace(report, policy=who)
     (folder.path / "summary.json").write_text(json.dumps(asdict(report), indent=2) + "\n")
-    sys.stdout.write(json.dumps(asdict(report)) + "\n" if options.json else sentences(report))
+    sys.stdout.write(json.dumps(asdict(report)) + "\n" if options.json else sentences(report, task_of(config).measure))
 
 
-def sentences(report: RunReport) -> str:
+def sentences(report: RunReport, measure: Measure) -> str:
     """Say a report in words."""
     late = report.lateness_ms
     timing = (
@@ -75,6 +76,6 @@ def sentences(report: RunReport) -> str:
     )
     grants = "".join(f"{line}\n" for line in (*report.granted, *report.said))
     return (
-        f"{report.policy}: {report.seconds:.1f} s on the robot in {report.episodes} episodes, {report.measure:.3f} m/s, "
+        f"{report.policy}: {report.seconds:.1f} s on the robot in {report.episodes} episodes, {measure.told(report.measure, 3)}, "
         f"{report.falls} falls, {report.held} ticks held by the guard\n{timing}{grants}log: {report.log}\n"
     )

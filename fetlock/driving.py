@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,6 @@ from training.collector import Collector
 from training.env import RobotEnv, StepResult
 from training.roles.collect import ring_full
 from training.runs import RunFolder
-from training.tasks.walk import WalkMemory
 
 # How long is waited for the logger, or for room on its disk, s.
 _WAIT_S = 0.005
@@ -182,7 +182,7 @@ def _drive_client(
 ) -> RunReport:
     timing = LatenessLog()
     motion = RemoteMotion(client, MotionClock(client), round(config.bus_hz / config.control_hz), timing)
-    env: RobotEnv[WalkMemory] = RobotEnv(
+    env: RobotEnv[Any] = RobotEnv(
         motion,
         make_task(config, motion.policy_period_s),
         ServedReset(client, routine=routine_of(config) is not None, look=(lambda: None) if eye is None else eye.capture),
@@ -200,7 +200,7 @@ def _drive_client(
     return replace(report, lateness_ms=timing.percentiles_ms(), granted=client.about.granted, lost=report.lost + motion.lost)
 
 
-def _drive(folder: RunFolder, pilot: Pilot, config: RunConfig, env: RobotEnv[WalkMemory], seconds: float, *, realtime: bool) -> RunReport:
+def _drive(folder: RunFolder, pilot: Pilot, config: RunConfig, env: RobotEnv[Any], seconds: float, *, realtime: bool) -> RunReport:
     ticks = max(1, round(seconds * config.control_hz))
     figures = _Figures()
     with recording(folder, config, pilot.layout) as recorder:
@@ -272,7 +272,7 @@ class _Figures:
         self.held += result.mode == Mode.HOLD
         self.bus_ticks += len(result.ticks)
 
-    def report(self, config: RunConfig, env: RobotEnv[WalkMemory], *, lost: int, log: str) -> RunReport:
+    def report(self, config: RunConfig, env: RobotEnv[Any], *, lost: int, log: str) -> RunReport:
         """Return what is to be said of the run."""
         return RunReport(
             policy="",

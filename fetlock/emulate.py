@@ -15,22 +15,24 @@ from pydantic import JsonValue
 
 from fetlock.arguments import VerbParser
 from fetlock.config import RunConfig, load_config
-from fetlock.machines import ClawConfig, EmulatedConfig, fault_path
+from fetlock.machines import EmulatedConfig, fault_path
 from robot.description import load_description
 from robot.dynamixel.plant import PlantSample, ServoPlant
 from robot.dynamixel.readings import joint_readings
-from robot.emulator import BusOptions, EmulatedBus, FaultScript, bench_physics, emulate, load_faults, serve_alone
+from robot.emulator import BusOptions, EmulatedBus, FaultScript, emulate, load_faults, serve_alone
 from robot.errors import UsageError
 from robot.imu import EmulatedImu, straight_mounted
 from robot.types import CameraFrame, MotorConditions
 from sim import (
+    ClawConfig,
     DynamixelMinitaurConfig,
-    FollowCamera,
     KittyConfig,
+    Look,
     Scene,
     ServoBody,
     ServoConfig,
     ServoSensors,
+    SimulatedCamera,
     describe,
     drop_intact,
     reset_standing,
@@ -38,7 +40,7 @@ from sim import (
 )
 
 # Whole robots by the name of their description.
-_MACHINES: dict[str, ServoConfig] = {"kitty": KittyConfig(), "minitaur": DynamixelMinitaurConfig()}
+_MACHINES: dict[str, ServoConfig] = {"kitty": KittyConfig(), "minitaur": DynamixelMinitaurConfig(), "claw": ClawConfig()}
 
 
 def run(argv: list[str]) -> int:
@@ -131,18 +133,14 @@ def emulated_bus(config: RunConfig, link: Path | None = None, *, transcript: boo
     return machine_bus(robot.machine, config.bus_hz, options)
 
 
-def machine_bus(machine: ServoConfig | ClawConfig, bus_hz: float, options: BusOptions) -> EmulatedBus:
-    """Build a whole simulated robot behind an emulated bus; of a claw its motors alone.
+def machine_bus(machine: ServoConfig, bus_hz: float, options: BusOptions) -> EmulatedBus:
+    """Build a whole simulated robot behind an emulated bus.
 
     Args:
         machine: The robot.
         bus_hz: Bus periods per second of its time.
         options: Of the bus.
     """
-    if isinstance(machine, ClawConfig):
-        motors = load_description(machine.kind)
-        rotors = bench_physics(motors, 1.0 / machine.physics_hz, machine.start_pose_noise_rad)
-        return emulate(motors, options, rotors, bus_steps=round(machine.physics_hz / bus_hz))
     description = describe(machine)
     physics = servo_physics(machine, description)
     senses = Senses(machine, physics, every_sample=options.lockstep)
@@ -172,7 +170,8 @@ class Senses:
         self._machine = machine
         self._physics = physics
         self._every_sample = every_sample
-        kind = machine.imu
+        # A claw has no base that an IMU could sit on.
+        kind = "exact" if isinstance(machine, ClawConfig) else machine.imu
         self._imu = None if kind == "exact" else EmulatedImu(straight_mounted(kind))
         self._sensors: ServoSensors | None = None
         self._plant: ServoPlant | None = None
@@ -183,9 +182,10 @@ class Senses:
         """Let the robot stand up, or fall anyhow; the noise of its sensors begins anew."""
         self._plant = plant
         conditions = (drop_intact if fallen else reset_standing)(plant, self._physics, rng)
-        readings = joint_readings(describe(self._machine))
-        self._sensors = ServoSensors(readings, self._machine.noise, conditions, plant.sample().step, plant.step_s)
         self._next_s = 0.0
+        if not isinstance(self._machine, ClawConfig):
+            readings = joint_readings(describe(self._machine))
+            self._sensors = ServoSensors(readings, self._machine.noise, conditions, plant.sample().step, plant.step_s)
         return conditions
 
     def observe(self, sample: PlantSample, now_s: float) -> None:
@@ -208,9 +208,13 @@ class Senses:
         """Handles of the PyBullet world."""
         return self._physics.world
 
+    def look(self) -> Look:
+        """Return where its camera stands."""
+        return self._physics.look()
+
     def picture(self, width_px: int, height_px: int) -> CameraFrame:
         """Draw the robot as it is now. The bus waits meanwhile: about 10 ms at 480 x 320 px."""
-        return FollowCamera(self, width_px, height_px).capture()
+        return SimulatedCamera(self, width_px, height_px).capture()
 
     def report(self) -> dict[str, JsonValue]:
         """Say where the IMU is and how many samples it has sent."""

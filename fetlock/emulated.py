@@ -13,7 +13,7 @@ import numpy as np
 
 from fetlock.cameras import open_overhead
 from fetlock.config import RunConfig, config_yaml
-from fetlock.machines import ClawConfig, EmulatedConfig, HardwareConfig, description_of
+from fetlock.machines import EmulatedConfig, HardwareConfig, description_of
 from robot.calibration import load_calibration, nominal
 from robot.clock import LockstepClock, RealTimeClock, TickClock, monotonic_s, sleep_s
 from robot.dynamixel.backends import open_bus
@@ -25,7 +25,7 @@ from robot.imu import SerialImu, straight_mounted
 from robot.listener import Senses
 from robot.protocols import Camera, Clock, ImuSource
 from robot.types import ImuState, TrackedPose
-from sim import ServoSensors
+from sim import ClawConfig, ServoSensors
 
 _log = logging.getLogger(__name__)
 
@@ -100,15 +100,15 @@ class _Emulated:
         description = description_of(robot_config)
         silence_s = _LOCKSTEP_SILENCE_S if lockstep else _REALTIME_SILENCE_S
         self._tracker = EmulatedTracker(process, robot_config, self._step_s)
-        # A claw is bolted down, and nobody looks at it.
-        self._whole = not isinstance(robot_config.machine, ClawConfig)
+        # A claw is bolted down: nothing tracks its base.
+        self._tracked = not isinstance(robot_config.machine, ClawConfig)
         self._imu = self._open_imu(robot_config, status)
         self._robot = HardwareRobot(
             description,
             lambda: open_bus(process.port, description.bus.baud, robot_config.bus, silence_s),
             nominal(description),
             1.0 / config.bus_hz,
-            Senses(self._imu, self._tracker if self._whole else None),
+            Senses(self._imu, self._tracker if self._tracked else None),
             now_s=self._now_s,
             source="the description",
             lockstep=lockstep,
@@ -136,8 +136,7 @@ class _Emulated:
             self._client.reset(np.random.default_rng(0), self._not_before_step, hold=True)
             self._robot.arm()
         clock = TickClock(self._robot, self._lockstep or self._real)
-        camera = self._camera if self._whole else None
-        return BusMachine(self._robot, clock, self._reset, self._skip_to, self._close, self._real, camera)
+        return BusMachine(self._robot, clock, self._reset, self._skip_to, self._close, self._real, self._camera)
 
     def _close(self) -> None:
         self._robot.close()

@@ -14,12 +14,13 @@ from rich.table import Table
 
 from fetlock.arguments import VerbParser
 from fetlock.build import judged_config, make_env, mark_of, policy_layout
-from fetlock.config import DEFAULT_CONFIG, RunConfig, load_config
+from fetlock.config import DEFAULT_CONFIG, RunConfig, load_config, task_of
 from fetlock.video import Film
 from policy.acting import NumpyActor
 from policy.snapshot import load_policy
 from robot.errors import UsageError
 from training.evaluation import Episode, Evaluation, run_episode, summarise
+from training.tasks import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def run(argv: list[str]) -> int:
     if options.json:
         sys.stdout.write(json.dumps(asdict(report)) + "\n")
     else:
-        _print(report)
+        _print(report, task_of(config).measure)
     return 0
 
 
@@ -140,10 +141,10 @@ def default_config_of(path: Path) -> Path:
     return next(found, DEFAULT_CONFIG)
 
 
-def _print(report: Report) -> None:
+def _print(report: Report, measure: Measure) -> None:
     sys.stdout.write(f"{report.policy}: version {report.version}, trained for {report.trained_steps} steps\n")
     table = Table()
-    for column in ("seed", "return", "steps", "m/s", "fell"):
+    for column in ("seed", "return", "steps", f"{measure.name}, {measure.unit}", "failed"):
         table.add_column(column, justify="right")
     for index, episode in enumerate(report.episodes):
         fell = "[red]yes[/red]" if episode.failed else "no"
@@ -153,7 +154,7 @@ def _print(report: Report) -> None:
     table.add_row("sd", *(f"{spread.sd:.{digits}f}" for spread, digits in _columns(report)), "")
     Console().print(table)
     verdict = "reached" if report.mark_reached else "not reached"
-    sys.stdout.write(f"mark of {report.mark:g} m/s without a fall: {verdict}\n")
+    sys.stdout.write(f"mark of {report.mark:g} {measure.unit} without a failure: {verdict}\n")
 
 
 def _columns(report: Report) -> tuple[tuple[Spread, int], ...]:

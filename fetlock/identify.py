@@ -21,7 +21,7 @@ from fetlock.machines import EmulatedConfig, names_of_joints, simulated
 from fetlock.replays.logs import another_robot, config_of, read_whole, some_logs_of
 from robot.errors import FetlockError, LogError, UsageError
 from robot.files import write_atomically
-from sim import KittyConfig, MinitaurConfig, SimulatedConfig
+from sim import ClawConfig, KittyConfig, LegsConfig, MinitaurConfig
 from training.rollout_log import RolloutLog
 
 # A base on a stand turns no faster than its IMU's noise and the stand's play, rad/s; swings on the ground turn it at 0.12 (measured).
@@ -77,9 +77,14 @@ def _paths(log: Path, episode: int | None) -> list[Path]:
     return chosen
 
 
-def _machine(config: RunConfig, paths: list[Path]) -> SimulatedConfig:
+def _machine(config: RunConfig, paths: list[Path]) -> LegsConfig:
     """Return the simulation that is to be fitted."""
     machine = simulated(config.robot)
+    if isinstance(machine, ClawConfig):
+        raise UsageError(
+            "a claw's simulation is not fitted: what its fingers meet of the valve is no property of its motors; fit its servos on "
+            "a robot on legs, such as configs/kitty_walk.yaml"
+        )
     if machine is None:
         raise UsageError(
             f"robot.kind {config.robot.kind} has no simulation to fit: give the --config of one, such as configs/kitty_walk.yaml"
@@ -89,7 +94,7 @@ def _machine(config: RunConfig, paths: list[Path]) -> SimulatedConfig:
     return machine
 
 
-def _recording(path: Path, log: RolloutLog, config: RunConfig, machine: SimulatedConfig) -> Recording:
+def _recording(path: Path, log: RolloutLog, config: RunConfig, machine: LegsConfig) -> Recording:
     """Cut one log, if it is of this robot and says what its simulation needs."""
     if log.joint_names != names_of_joints(config.robot):
         raise another_robot(path, log, config)
@@ -127,7 +132,7 @@ def _require_one_rate(recordings: list[Recording]) -> None:
         raise UsageError("the logs have different bus rates: identify from those of one rate, one by one with --episode")
 
 
-def _measured(machine: SimulatedConfig, recordings: list[Recording]) -> dict[str, float]:
+def _measured(machine: LegsConfig, recordings: list[Recording]) -> dict[str, float]:
     """Return what the logs say of the machine without a fit: how old measurements are, and the battery of the stock motors."""
     measured = {"sensing_latency_s": round(float(np.median([one.sensing_latency_s for one in recordings])), 6)}
     voltages = [one.voltage_v for one in recordings if one.voltage_v is not None]

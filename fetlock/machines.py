@@ -10,22 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from robot.description import RobotDescription, load_description
 from robot.dynamixel.backends import BusConfig
 from robot.imu import ImuConfig
-from sim import DynamixelMinitaurConfig, KittyConfig, MinitaurConfig, describe, joint_names
+from sim import ClawConfig, DynamixelMinitaurConfig, KittyConfig, ServoConfig, SimulatedConfig, describe, joint_names
 
 # Width and height of a picture: PyBullet's software renderer draws about 13 of them a second (measured).
 PICTURE_PX = (480, 320)
-
-
-class ClawConfig(BaseModel):
-    """The motors of the claw and of its valve, each of which turns its own rotor: there is no simulation of fingers and valve."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["claw"] = "claw"
-    # Physics steps per second.
-    physics_hz: float = Field(default=1000.0, ge=500.0, le=4000.0)
-    # Largest deviation from the home pose at a reset, rad; all of it lies within the joints' ranges, and no two fingers meet.
-    start_pose_noise_rad: float = Field(default=0.3, ge=0.0, le=0.4)
 
 
 ServoMachine = Annotated[KittyConfig | DynamixelMinitaurConfig | ClawConfig, Field(discriminator="kind")]
@@ -72,7 +60,6 @@ class HardwareConfig(BaseModel):
     camera: str | None = None
 
 
-SimulatedConfig = MinitaurConfig | KittyConfig | DynamixelMinitaurConfig
 AnyRobotConfig = SimulatedConfig | EmulatedConfig | HardwareConfig
 
 
@@ -87,12 +74,12 @@ def body_kind(config: AnyRobotConfig) -> str:
 
 
 def simulated(config: AnyRobotConfig) -> SimulatedConfig | None:
-    """Return the simulation of a robot; None for one of metal, and for motors alone."""
+    """Return the simulation of a robot; None for one of metal."""
     machine = config.machine if isinstance(config, EmulatedConfig) else config
-    return None if isinstance(machine, HardwareConfig | ClawConfig) else machine
+    return None if isinstance(machine, HardwareConfig) else machine
 
 
-def description_of(config: KittyConfig | DynamixelMinitaurConfig | EmulatedConfig | HardwareConfig) -> RobotDescription:
+def description_of(config: ServoConfig | EmulatedConfig | HardwareConfig) -> RobotDescription:
     """Return what a robot on servos is made of, however it is reached.
 
     Raises:
@@ -100,8 +87,7 @@ def description_of(config: KittyConfig | DynamixelMinitaurConfig | EmulatedConfi
     """
     if isinstance(config, HardwareConfig):
         return load_description(config.description)
-    machine = config.machine if isinstance(config, EmulatedConfig) else config
-    return load_description(machine.kind) if isinstance(machine, ClawConfig) else describe(machine)
+    return describe(config.machine if isinstance(config, EmulatedConfig) else config)
 
 
 def names_of_joints(config: AnyRobotConfig) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from rich.table import Table
 from robot.clock import monotonic_s
 from training.contract import Contract
 from training.link import Link
+from training.tasks import Measure
 
 # Seconds over which rates are taken, and between two lines where there is no terminal.
 _RATE_WINDOW_S = 10.0
@@ -35,6 +36,7 @@ class Figures:
     ratio: float
     episode_return: float
     measure: float
+    task: Measure
     falls: int
     evaluations: int
     marks: int
@@ -59,7 +61,7 @@ class Figures:
     def line(self) -> str:
         """One line of text."""
         return (
-            f"{self.phase}: {self.steps}/{self.total} steps, return {self.episode_return:.0f}, speed {self.measure:.2f} m/s, "
+            f"{self.phase}: {self.steps}/{self.total} steps, return {self.episode_return:.0f}, {self.task.told(self.measure)}, "
             f"falls {self.falls}, {self.updates_per_s:.0f} updates/s, ratio {self.ratio_text}, late {self.lateness_ms:.2f} ms, "
             f"missed {self.missed}, marks {self.marks} in {self.evaluations} evaluations, left {self.left}"
         )
@@ -68,8 +70,9 @@ class Figures:
 class Gauge:
     """Reads the shared counters into `Figures`."""
 
-    def __init__(self, link: Link, contract: Contract, collectors: int) -> None:
+    def __init__(self, link: Link, contract: Contract, collectors: int, task: Measure) -> None:
         self._link = link
+        self._task = task
         self._contract = contract
         self._collectors = collectors
         self._window: deque[tuple[float, int, int]] = deque()
@@ -92,6 +95,7 @@ class Gauge:
             ratio=self._contract.ratio(steps, updates),
             episode_return=counters.get("return"),
             measure=counters.get("measure"),
+            task=self._task,
             falls=int(counters.get("falls")),
             evaluations=int(counters.get("evaluations")),
             marks=int(counters.get("marks")),
@@ -143,7 +147,7 @@ def _table(figures: Figures) -> Table:
     cells = {
         figures.phase: f"{figures.steps}/{figures.total}",
         "return": f"{figures.episode_return:.0f}",
-        "speed m/s": f"{figures.measure:.2f}",
+        f"{figures.task.name} {figures.task.unit}": f"{figures.measure:.2f}",
         "falls": str(figures.falls),
         "updates/s": f"{figures.updates_per_s:.0f}",
         "ratio": figures.ratio_text,

@@ -14,7 +14,7 @@ from types import FrameType
 from fetlock.arguments import VerbParser
 from fetlock.artifacts import LoopFigures, finish_run
 from fetlock.build import contract_of, judged_config, make_env, mark_of, policy_layout
-from fetlock.config import RunConfig, config_yaml, load_config
+from fetlock.config import RunConfig, config_yaml, load_config, task_of
 from fetlock.console.process import add_console_option, console_beside, require_port
 from fetlock.films import filmer_of, picture_px
 from fetlock.machines import HardwareConfig
@@ -109,7 +109,7 @@ def _train_in_processes(folder: RunFolder, config: RunConfig, filmer: Filmer | N
         supervisor = Supervisor(_roles(folder, config, layout, contract, shape, filmer), folder.path / LOGS)
         with _stop_on_signals(link), Progress() as progress:
             supervisor.start()
-            gauge = Gauge(link, contract, config.train.collectors)
+            gauge = Gauge(link, contract, config.train.collectors, task_of(config).measure)
             try:
                 while not link.counters.get("stop"):
                     sleep_s(_POLL_S)
@@ -208,7 +208,7 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig, filmer: Filmer |
         learner = make_deterministic_learner(layout, config.sac, config.train, config.seed, config.prior, folder.path)
         judge = Judge(layout, _terms(folder, config), _started_s(folder))
         judge.forget_after(checkpoint[1].steps if checkpoint else 0)
-        gauge = Gauge(link, contract, 1)
+        gauge = Gauge(link, contract, 1, task_of(config).measure)
 
         def each_step() -> bool:
             progress.show(gauge.read())

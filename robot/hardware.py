@@ -14,7 +14,7 @@ import numpy as np
 from robot.calibration import Calibration, require_same_robot
 from robot.clock import monotonic_s, sleep_s
 from robot.connection import set_up
-from robot.description import RobotDescription
+from robot.description import OBJECT_RAD_S, RobotDescription
 from robot.dynamixel.provision import Change, SetupBus
 from robot.dynamixel.units import VELOCITY_RAD_S, RawArray
 from robot.errors import BusError, ClosedError, FetlockError, MotorError, RobotError, UsageError
@@ -23,8 +23,6 @@ from robot.types import Command, RobotState, require_executable
 
 # How long motors that start again are waited for, and how often they are asked, s.
 _RETURN_S, _ASK_S = 3.0, 0.05
-# An object is turned this slowly, rad/s: a fifth of the no-load speed of an XM430-W210 at 12 V, and half a turn in 2 s.
-_OBJECT_RAD_S = 1.6
 
 
 class HardwareRobot:
@@ -195,12 +193,11 @@ class HardwareRobot:
         if mapping is None:
             raise UsageError(f"a {self.description.name} has no auxiliary motor that could turn an object: describe it under auxiliary")
         motor = object_motors[0]
-        if not motor.lower_rad <= angle_rad <= motor.upper_rad:
-            raise UsageError(f"{motor.name} cannot be turned to {angle_rad:g} rad: it reaches {motor.lower_rad:g} to {motor.upper_rad:g}")
+        motor.require_reach(angle_rad)
         if not self._armed:
             raise RobotError("torque is off: arm the robot before its object is turned")
         goal = int(mapping.to_raw(np.full(len(object_motors), angle_rad))[0])
-        self._connection.group.turn(len(self.joint_names), goal, round(_OBJECT_RAD_S / VELOCITY_RAD_S), self.description.servo.watchdog_s)
+        self._connection.group.turn(len(self.joint_names), goal, round(OBJECT_RAD_S / VELOCITY_RAD_S), self.description.servo.watchdog_s)
 
     def release_object(self) -> None:
         """Switch the torque of the first auxiliary motor off.

@@ -3,7 +3,8 @@
 # First: PyBullet greets whoever imports it.
 import sim.quiet  # noqa: F401, I001
 
-from sim.camera import FollowCamera, Scene
+from sim.camera import Look, Scene, SimulatedCamera
+from sim.claw import ClawConfig, ClawPhysics
 from sim.clock import SimulatedClock
 from sim.config import (
     BlocksGround,
@@ -24,6 +25,8 @@ from sim.servo_robot import ServoBody, SimulatedServoRobot, drop_intact, reset_s
 from sim.servo_sensing import ImuQuantiser, ServoSensors
 from sim.simulation import (
     MinitaurSimulation,
+    LeggedConfig,
+    LegsConfig,
     ServoConfig,
     ServoSimulation,
     SimulatedConfig,
@@ -41,14 +44,18 @@ from sim.simulation import (
 __all__ = [
     "BlocksGround",
     "BodyNoiseConfig",
+    "ClawConfig",
+    "ClawPhysics",
     "DynamixelMinitaurConfig",
     "DynamixelMinitaurPhysics",
     "FlatGround",
-    "FollowCamera",
     "GroundConfig",
     "ImuQuantiser",
     "KittyConfig",
     "KittyPhysics",
+    "LeggedConfig",
+    "LegsConfig",
+    "Look",
     "MinitaurConfig",
     "MinitaurSimulation",
     "NoiseConfig",
@@ -60,6 +67,7 @@ __all__ = [
     "ServoRandomisationConfig",
     "ServoSensors",
     "ServoSimulation",
+    "SimulatedCamera",
     "SimulatedClock",
     "SimulatedConfig",
     "SimulatedMinitaur",

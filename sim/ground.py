@@ -15,7 +15,7 @@ _START_HALF_M = 0.5
 # whole steps that keep the checkerboard where it was, m.
 _FAR_M, _STEP_M = 40.0, 50.0
 # The first body of a world.
-_PLANE = 0
+PLANE = 0
 # Boxes reach this far below the plane, so that no face coincides with it, m.
 _DEPTH_M = 0.1
 # Two greys, so that steps can be told apart in a video. RGBA.
@@ -48,12 +48,12 @@ def keep_ground_below(client: int, position_world_m: tuple[float, float, float])
     """
     if abs(position_world_m[0]) < _FAR_M and abs(position_world_m[1]) < _FAR_M:
         return
-    present, (x, y, z, w) = pybullet.getBasePositionAndOrientation(_PLANE, physicsClientId=client)
+    present, (x, y, z, w) = pybullet.getBasePositionAndOrientation(PLANE, physicsClientId=client)
     along, aside, _ = pybullet.rotateVector((-x, -y, -z, w), position_world_m, physicsClientId=client)
     below = (_STEP_M * round(along / _STEP_M), _STEP_M * round(aside / _STEP_M), 0.0)
     centre = pybullet.rotateVector((x, y, z, w), below, physicsClientId=client)
     if math.dist(present, centre) > 0.5 * _STEP_M:
-        pybullet.resetBasePositionAndOrientation(_PLANE, centre, (x, y, z, w), physicsClientId=client)
+        pybullet.resetBasePositionAndOrientation(PLANE, centre, (x, y, z, w), physicsClientId=client)
 
 
 def _lay_blocks(client: int, ground: BlocksGround) -> None:

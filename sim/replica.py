@@ -64,7 +64,7 @@ class ServoReplica:
     def __init__(self, description: RobotDescription, physics: PutBody) -> None:
         self._physics = physics
         self._map = description.joint_map
-        self._servos = provisioned_servos(description, physics.step_s)
+        self._servos = provisioned_servos(description, physics.step_s, len(description.joints))
         drawn = physics.reset(np.random.default_rng(0))
         for servo, strength in zip(self._servos, drawn.strength, strict=True):
             servo.meet(drawn.supply_v, strength, drawn.gain_scale)

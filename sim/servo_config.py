@@ -1,4 +1,4 @@
-"""What every simulated robot on Dynamixel servos can be told; the servos, their gains and their supply are those of its description."""
+"""What simulated robots on Dynamixel servos can be told; the servos, their gains and their supply are those of its description."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class ServoRandomisationConfig(BaseModel):
     joint_friction_nm: Range = (0.0, 0.05)
 
 
-class ServoRobotConfig(BaseModel):
-    """Physics, delays, sensors and ground of a robot on servos, whatever its shape."""
+class ServoMachineConfig(BaseModel):
+    """Physics, servos and delays of any machine on servos."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,7 +59,6 @@ class ServoRobotConfig(BaseModel):
         default=1.0, ge=0.1, le=10.0, description="What each position loop makes of an error, as a factor on its register's P gain."
     )
     motor_strength: float = Field(default=1.0, ge=0.1, le=3.0, description="Factor on the torque of each servo; randomisation multiplies.")
-    foot_friction: float = Field(default=1.0, ge=0.0, le=5.0, description="The ground's is 1 and the two multiply.")
     control_latency_s: float = Field(
         default=0.0,
         ge=0.0,
@@ -67,13 +66,19 @@ class ServoRobotConfig(BaseModel):
         description="Rounded to whole physics steps, as is the sensing latency; ages tell what was applied.",
     )
     sensing_latency_s: float = Field(default=0.0, ge=0.0, le=0.2)
+    start_pose_noise_rad: float = Field(
+        default=0.1, ge=0.0, le=0.3, description="Half-width of what is added to each joint of the home pose at the start of an episode."
+    )
+    gui: bool = Field(default=False, description="Show a window; needs a display.")
+
+
+class ServoRobotConfig(ServoMachineConfig):
+    """A machine on legs, whatever its shape: its base, the sensors on it, and the ground."""
+
+    foot_friction: float = Field(default=1.0, ge=0.0, le=5.0, description="The ground's is 1 and the two multiply.")
     noise: BodyNoiseConfig = BodyNoiseConfig()
     imu: Literal["exact", "witmotion", "vectornav"] = Field(
         default="exact", description="What measures orientation and rate, and rounds them; behind an emulated bus it has a wire of its own."
     )
-    start_pose_noise_rad: float = Field(
-        default=0.1, ge=0.0, le=0.3, description="Half-width of what is added to each joint of the home pose at the start of an episode."
-    )
     ground: GroundConfig = FlatGround()
     randomise: ServoRandomisationConfig = ServoRandomisationConfig()
-    gui: bool = Field(default=False, description="Show a window; needs a display.")

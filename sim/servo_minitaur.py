@@ -12,6 +12,7 @@ import pybullet
 from robot.description import RobotDescription
 from robot.types import BodyMotion, MotorConditions
 from sim.bullet_physics import BulletJoints
+from sim.camera import Look, follow
 from sim.dynamics import put_base, scale_masses, set_foot_friction, set_joint_friction
 from sim.engine import Vector, upright
 from sim.fall import draw_linkages, draw_orientation, intact, let_fall
@@ -70,6 +71,10 @@ class DynamixelMinitaurPhysics:
     def feet(self) -> dict[str, tuple[int, ...]]:
         """Links of each foot, by the name of its leg."""
         return feet_of(self._knees)
+
+    def look(self) -> Look:
+        """Return the view of a camera that goes along."""
+        return follow(self.world)
 
     def joints(self) -> Sequence[Sequence[float]]:
         states = self.world.states()

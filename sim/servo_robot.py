@@ -7,14 +7,16 @@ from typing import Protocol
 
 import numpy as np
 
-from robot.description import NEWEST_FIRMWARE, RobotDescription
+from robot.description import NEWEST_FIRMWARE, OBJECT_RAD_S, RobotDescription
 from robot.dynamixel.plant import ServoPlant
 from robot.dynamixel.readings import joint_readings
 from robot.dynamixel.servos import Servo
 from robot.dynamixel.tables import control_table
+from robot.dynamixel.units import VELOCITY_RAD_S, JointMap
+from robot.errors import UsageError
 from robot.protocols import MotorPhysics
 from robot.types import Command, MotorConditions, RobotState
-from sim.camera import Scene
+from sim.camera import Look, Scene
 from sim.engine import whole_steps
 from sim.fall import FALL_MAX_S
 from sim.servo_config import BodyNoiseConfig
@@ -28,6 +30,9 @@ class ServoBody(MotorPhysics, PushedBody, Protocol):
     @property
     def world(self) -> Scene:
         """Handles of the PyBullet world, for cameras."""
+
+    def look(self) -> Look:
+        """Return where a camera on it stands."""
 
     @property
     def feet(self) -> Mapping[str, Sequence[int]]:
@@ -72,10 +77,15 @@ class SimulatedServoRobot(SteppedRobot):
         self.joint_names = description.joint_names
         self._physics = physics
         self._plant = ServoPlant(
-            provisioned_servos(description, physics.step_s), physics, whole_steps(bus_period_s, round(1.0 / physics.step_s))
+            provisioned_servos(description, physics.step_s, len(physics.joints())),
+            physics,
+            whole_steps(bus_period_s, round(1.0 / physics.step_s)),
         )
         self._map = description.joint_map
         self._readings = joint_readings(description)
+        # An object that physics has a joint for is measured by the motor that it turns.
+        self._object = description.auxiliary[0] if len(physics.joints()) > len(description.joints) else None
+        self._object_map = None if self._object is None else JointMap([self._object.sign], [self._object.zero_raw])
         self._noise = noise
         self._imu_quantiser = imu_quantiser
         super().__init__(self._plant, physics)
@@ -95,6 +105,10 @@ class SimulatedServoRobot(SteppedRobot):
         """
         self._require_open()
         return self._physics.world
+
+    def look(self) -> Look:
+        self._require_open()
+        return self._physics.look()
 
     @property
     def feet(self) -> Mapping[str, Sequence[int]]:
@@ -140,7 +154,36 @@ class SimulatedServoRobot(SteppedRobot):
         self._conditions = conditions
         # The first sample is older than now where measuring takes time.
         first_step = self._plant.sample().step
-        self._sensors = ServoSensors(self._readings, self._noise, self._conditions, first_step, self._plant.step_s, self._imu_quantiser)
+        self._sensors = ServoSensors(
+            self._readings, self._noise, self._conditions, first_step, self._plant.step_s, self._imu_quantiser, self._object_map
+        )
+
+    def turn_object(self, angle_rad: float) -> None:
+        """Let the auxiliary motor turn the object that it measures to an angle, slowly and by itself, until `release_object`.
+
+        Raises:
+            ClosedError: After `close`.
+            UsageError: If the robot has no such motor, or it does not reach so far.
+        """
+        self._require_open()
+        motor, mapping = self._object, self._object_map
+        if motor is None or mapping is None:
+            raise UsageError(f"a simulated {self.description.name} has no object that a motor turns")
+        motor.require_reach(angle_rad)
+        place = len(self.joint_names)
+        self._plant.put(place, "profile_velocity", round(OBJECT_RAD_S / VELOCITY_RAD_S))
+        self._plant.put(place, "goal_position", int(mapping.to_raw(np.array([angle_rad]))[0]))
+        self._plant.put(place, "torque_enable", 1)
+
+    def release_object(self) -> None:
+        """Switch the torque of the auxiliary motor off.
+
+        Raises:
+            ClosedError: After `close`.
+        """
+        self._require_open()
+        if self._object is not None:
+            self._plant.put(len(self.joint_names), "torque_enable", 0)
 
 
 def reset_standing(plant: ServoPlant, physics: ServoBody, rng: np.random.Generator) -> MotorConditions:
@@ -167,16 +210,17 @@ def drop_intact(plant: ServoPlant, physics: ServoBody, rng: np.random.Generator)
     return fall_intact(fall)
 
 
-def provisioned_servos(description: RobotDescription, step_s: float) -> list[Servo]:
-    """Return the servos of a robot's joints as provisioning leaves them, with torque on.
+def provisioned_servos(description: RobotDescription, step_s: float, motors: int) -> list[Servo]:
+    """Return the servos of a robot as provisioning leaves them, with torque on; auxiliary ones let go.
 
     Args:
         description: Of the robot.
         step_s: Physics step, s.
+        motors: How many there are: those of the joints, and auxiliary ones that physics has a joint for.
     """
     settings = description.servo
     servos = []
-    for joint in description.joints:
+    for joint in description.motors[:motors]:
         table = control_table(joint.model, NEWEST_FIRMWARE)
         servo = Servo(table, joint.sign, joint.zero_raw, step_s, description.bus.supply_v)
         registers = servo.registers
@@ -185,6 +229,6 @@ def provisioned_servos(description: RobotDescription, step_s: float) -> list[Ser
         registers.position_i_gain = settings.position_i_gain
         registers.position_d_gain = settings.position_d_gain
         registers.pwm_limit = registers.goal_pwm = settings.pwm_limit
-        registers.torque_enable = 1
+        registers.torque_enable = int(joint in description.joints)
         servos.append(servo)
     return servos

@@ -8,7 +8,8 @@ import numpy as np
 
 from robot.dynamixel.plant import PlantSample
 from robot.dynamixel.readings import POSITION, RATE, ROTATION, VELOCITY, JointReadings, body_state, body_values, shown_voltage_v
-from robot.types import BodyMotion, FloatArray, ImuState, MotorConditions, RobotState, TrackedPose, frozen_array
+from robot.dynamixel.units import JointMap
+from robot.types import BodyMotion, FloatArray, ImuState, MotorConditions, RobotState, TrackedAngle, TrackedPose, frozen_array
 from sim.noise import SensorNoise
 from sim.servo_config import BodyNoiseConfig
 
@@ -27,6 +28,7 @@ class ServoSensors:
         first_step: Physics step of the first sample of the episode.
         step_s: Length of a physics step, s.
         imu_quantiser: Rounds the IMU's reading as a device does; None leaves it exact.
+        object_map: Registers to angles of the motor behind those of the joints, which an object turns; None if there is none.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class ServoSensors:
         first_step: int,
         step_s: float,
         imu_quantiser: ImuQuantiser | None = None,
+        object_map: JointMap | None = None,
     ) -> None:
         deviations = (
             (RATE, noise.gyro_rad_s),
@@ -48,17 +51,28 @@ class ServoSensors:
         self._voltage_v = shown_voltage_v(conditions.supply_v)
         self._step_s = step_s
         self._quantise = imu_quantiser
-        self._joints = len(conditions.start_rad)
+        self._joints = readings.joints
+        self._object_map = object_map
 
     def state(self, sample: PlantSample, step: int) -> RobotState:
         """Return what a read at physics step `step` says of `sample`."""
         age_s = (step - sample.step) * self._step_s
         ages = frozen_array([age_s] * self._joints)
-        joints = self._readings.state(sample.step * self._step_s, ages, sample.position_raw, sample.velocity_raw, sample.current_raw)
+        count = self._joints
+        registers = (sample.position_raw[:count], sample.velocity_raw[:count], sample.current_raw[:count])
+        joints = self._readings.state(sample.step * self._step_s, ages, *registers)
         if sample.body is None:
-            return RobotState(joints, voltage_v=self._voltage_v)
+            return RobotState(joints, tracked_object=self._object(sample, age_s), voltage_v=self._voltage_v)
         imu, tracked = self.base(sample.body, sample.step, age_s)
         return RobotState(joints, imu, tracked, voltage_v=self._voltage_v)
+
+    def _object(self, sample: PlantSample, age_s: float) -> TrackedAngle | None:
+        if self._object_map is None:
+            return None
+        place = slice(self._joints, self._joints + 1)
+        angle = self._object_map.position_rad(np.array(sample.position_raw[place]))
+        rate = self._object_map.velocity_rad_s(np.array(sample.velocity_raw[place]))
+        return TrackedAngle(float(angle[0]), float(rate[0]), age_s)
 
     def base(self, body: BodyMotion, sample_step: int, age_s: float) -> tuple[ImuState, TrackedPose]:
         """Return what IMU and tracker say of a base's motion at a physics step."""

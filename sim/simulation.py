@@ -12,23 +12,28 @@ from robot.description import RobotDescription, load_description
 from robot.errors import UsageError
 from robot.imu import quantised, straight_mounted
 from robot.protocols import Robot
-from sim.camera import Filmed, FollowCamera
+from sim.camera import Filmed, SimulatedCamera
+from sim.claw import ClawConfig, ClawPhysics
 from sim.clock import SimulatedClock, Timed
 from sim.config import MinitaurConfig
 from sim.kitty import KittyConfig, KittyPhysics
 from sim.minitaur import SimulatedMinitaur
 from sim.model import JOINT_NAMES
 from sim.replica import Replica, ServoReplica
+from sim.servo_config import BodyNoiseConfig
 from sim.servo_minitaur import DynamixelMinitaurConfig, DynamixelMinitaurPhysics
 from sim.servo_robot import ServoBody, SimulatedServoRobot
 from sim.servo_sensing import ImuQuantiser
 from sim.stock_replica import StockReplica
 
-ServoConfig = KittyConfig | DynamixelMinitaurConfig
-SimulatedConfig = MinitaurConfig | ServoConfig
+LeggedConfig = KittyConfig | DynamixelMinitaurConfig
+# Robots on legs, whatever their motors.
+LegsConfig = MinitaurConfig | LeggedConfig
+ServoConfig = LeggedConfig | ClawConfig
+SimulatedConfig = LegsConfig | ClawConfig
 
 # Description of the motors of each kind of robot on servos.
-_DESCRIPTIONS = {"kitty": "kitty", "minitaur_dynamixel": "minitaur"}
+_DESCRIPTIONS = {"kitty": "kitty", "minitaur_dynamixel": "minitaur", "claw": "claw"}
 
 
 @runtime_checkable
@@ -55,9 +60,9 @@ class Simulation(Generic[RobotT]):
     robot: RobotT
     clock: SimulatedClock
 
-    def camera(self, width_px: int = 480, height_px: int = 320) -> FollowCamera:
+    def camera(self, width_px: int = 480, height_px: int = 320) -> SimulatedCamera:
         """Make a camera that follows the robot."""
-        return FollowCamera(self.robot, width_px, height_px)
+        return SimulatedCamera(self.robot, width_px, height_px)
 
 
 MinitaurSimulation = Simulation[SimulatedMinitaur]
@@ -91,11 +96,13 @@ def simulate_servos(config: ServoConfig, bus_hz: float, seed: int = 0) -> ServoS
     period_s = _period_s(bus_hz)
     description = describe(config)
     physics = servo_physics(config, description)
-    robot = SimulatedServoRobot(description, physics, period_s, config.noise, seed, imu_quantiser(config))
+    # A claw has no base that moves.
+    noise, imu = (BodyNoiseConfig(), None) if isinstance(config, ClawConfig) else (config.noise, imu_quantiser(config))
+    robot = SimulatedServoRobot(description, physics, period_s, noise, seed, imu)
     return Simulation(robot, SimulatedClock(robot))
 
 
-def replica_of(config: SimulatedConfig) -> Replica:
+def replica_of(config: LegsConfig) -> Replica:
     """Build the machine that a configuration names, to be put anywhere; what it randomises is nominal, and nobody watches."""
     still = config.model_copy(update={"randomise": config.randomise.model_copy(update={"enabled": False}), "gui": False})
     if isinstance(still, MinitaurConfig):
@@ -106,14 +113,18 @@ def replica_of(config: SimulatedConfig) -> Replica:
     return ServoReplica(description, DynamixelMinitaurPhysics(still, description))
 
 
-def imu_quantiser(config: ServoConfig) -> ImuQuantiser | None:
+def imu_quantiser(config: LeggedConfig) -> ImuQuantiser | None:
     """Return how the IMU of a simulated robot rounds what it measures; None where it is exact."""
     return None if config.imu == "exact" else partial(quantised, straight_mounted(config.imu))
 
 
 def servo_physics(config: ServoConfig, description: RobotDescription) -> ServoBody:
     """Build what servos move: for a simulated robot, or for an emulated bus."""
-    return KittyPhysics(config, description) if isinstance(config, KittyConfig) else DynamixelMinitaurPhysics(config, description)
+    if isinstance(config, KittyConfig):
+        return KittyPhysics(config, description)
+    if isinstance(config, ClawConfig):
+        return ClawPhysics(config, description)
+    return DynamixelMinitaurPhysics(config, description)
 
 
 def describe(config: ServoConfig) -> RobotDescription:

@@ -14,7 +14,7 @@ import numpy as np
 
 from robot.errors import ClosedError, RobotError, UsageError
 from robot.types import Command, RobotState, require_executable
-from sim.camera import Scene
+from sim.camera import Look, Scene, follow
 from sim.contacts import bears
 from sim.engine import Vector
 
@@ -78,6 +78,14 @@ class SteppedRobot(ABC):
     @abstractmethod
     def world(self) -> Scene:
         """Handles of the PyBullet world; raises ClosedError after `close`."""
+
+    def look(self) -> Look:
+        """Return where its camera stands: it goes along with the base.
+
+        Raises:
+            ClosedError: After `close`.
+        """
+        return follow(self.world)
 
     @property
     @abstractmethod

@@ -136,7 +136,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         self.reset_ticks = self._reset(rng, goes_on)
         self._state = self.motion.robot.read()
         self._steps = 0
-        observation, self._memory = self.task.start(self._state)
+        observation, self._memory = self.task.start(self._state, rng)
         return observation
 
     def step(self, action: NDArray[np.float32]) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The curves of a run: return and speed of each episode, over environment steps."""
+"""The curves of a run: return and measure of each episode, over environment steps."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ class Chart:
     """One curve in the page.
 
     Args:
-        title: Above it.
         empty: Said while there is nothing to draw.
     """
 
-    def __init__(self, title: str, empty: str) -> None:
+    def __init__(self, empty: str) -> None:
         self._drawn: Curve | None = None
         with ui.element("section").classes("card chart"):
             with ui.element("h2"):
-                ui.label(title)
+                self._title = ui.label()
             self._empty = ui.label(empty).classes("empty")
             self._chart = ui.echart(_options()).classes("plot unseen")
 
@@ -37,6 +36,7 @@ class Chart:
         if curve == self._drawn:
             return
         self._drawn = curve
+        self._title.set_text(curve.title)
         empty = not (curve.episodes or curve.evaluations)
         self._empty.set_visibility(empty)
         self._chart.classes(replace="plot unseen" if empty else "plot")

@@ -71,8 +71,8 @@ class Page:
                     ui.html(
                         '<section class="card camera"><h2>Camera</h2><img id="picture" alt=""><p></p></section>', sanitize=False
                     ).classes("camera-box")
-                self._returns = Chart("Return of an episode", "No episode has ended yet.")
-                self._speed = Chart("Speed, mean of an episode, m/s", "No episode has ended yet.")
+                self._returns = Chart("No episode has ended yet.")
+                self._measure = Chart("No episode has ended yet.")
             self._figures = ui.html(sanitize=False).classes("figures-row")
             self._buttons()
         self._show()
@@ -153,7 +153,7 @@ class Page:
         self._joints.set_content(joints_html(state))
         self._figures.set_content(figures_html(state))
         self._returns.show(Curve() if state.run is None else state.run.returns)
-        self._speed.show(Curve() if state.run is None else state.run.speed)
+        self._measure.show(Curve() if state.run is None else state.run.measure)
         self._show_buttons(state)
 
     def _show_buttons(self, state: State) -> None:

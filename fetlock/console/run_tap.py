@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fetlock.build import contract_of, policy_layout
-from fetlock.config import RunConfig
+from fetlock.config import RunConfig, task_of
 from fetlock.console.episodes import Episodes
 from fetlock.console.state import Curve, LoopView, RobotView, RunView
 from fetlock.console.ticks import WINDOW_S, Progress, lateness_ms, newest, robot_view
@@ -38,7 +38,8 @@ class RunTap:
         self._link = Link.attach(replace(LinkShape.of(layout, collectors), prefix=f"fetlock-{pid}"))
         self._joint_names = layout.joint_names
         self._config = config
-        self._gauge = Gauge(self._link, contract_of(config), collectors)
+        self._measure = task_of(config).measure
+        self._gauge = Gauge(self._link, contract_of(config), collectors, self._measure)
         self._episodes = [Episodes(ring, collectors) for ring in self._link.steps]
         self._progress = Progress()
         self._file = folder / "evaluations.jsonl"
@@ -74,11 +75,19 @@ class RunTap:
         for episodes in self._episodes:
             episodes.look()
         done = sorted((one for episodes in self._episodes for one in episodes.finished), key=lambda one: one.end_steps)
-        judged = self._judged()
+        judged, measure = self._judged(), self._measure
         return RunView(
             self._facts(done),
-            Curve(tuple((one.end_steps, one.reward) for one in done), tuple((one.steps, one.mean_return) for one in judged)),
-            Curve(tuple((one.end_steps, one.measure) for one in done), tuple((one.steps, one.mean_measure) for one in judged)),
+            Curve(
+                "Return of an episode",
+                tuple((one.end_steps, one.reward) for one in done),
+                tuple((one.steps, one.mean_return) for one in judged),
+            ),
+            Curve(
+                f"{measure.title}, {measure.unit}",
+                tuple((one.end_steps, one.measure) for one in done),
+                tuple((one.steps, one.mean_measure) for one in judged),
+            ),
         )
 
     def _facts(self, done: list[EpisodeSummary]) -> tuple[tuple[str, str], ...]:
@@ -86,7 +95,7 @@ class RunTap:
         last = done[-1] if done else None
         figures_of_last = (
             ("return", "–" if last is None else f"{last.reward:.1f}"),
-            ("speed", "–" if last is None else f"{last.measure:.2f} m/s"),
+            (self._measure.name, "–" if last is None else f"{last.measure:.2f} {self._measure.unit}"),
         )
         if not self._link.counters.get("learner_ready") and not figures.steps:
             # Nobody learns: a policy runs, or its learner is not ready yet.

@@ -58,6 +58,7 @@ class LoopView:
 class Curve:
     """A figure of each finished episode, and of each evaluation, over environment steps."""
 
+    title: str = ""
     episodes: tuple[tuple[int, float], ...] = ()
     evaluations: tuple[tuple[int, float], ...] = ()
 
@@ -69,12 +70,12 @@ class RunView:
     Attributes:
         facts: Name and value of what is told in words.
         returns: Of episodes.
-        speed: Of episodes, m/s.
+        measure: Of the task, of episodes.
     """
 
     facts: tuple[tuple[str, str], ...]
     returns: Curve
-    speed: Curve
+    measure: Curve
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fetlock.identification.excerpts import Excerpt
 from fetlock.identification.parameters import LATENCY, Parameter, with_values
 from fetlock.identification.shooting import predict
-from sim import SimulatedConfig, replica_of
+from sim import LegsConfig, replica_of
 
 # A simulation that flies apart is as wrong as a turn, rad: the search goes on elsewhere.
 _ABSURD_RAD = 6.28
@@ -26,7 +26,7 @@ class Model:
         parameters: The open ones.
     """
 
-    machine: SimulatedConfig
+    machine: LegsConfig
     parameters: tuple[Parameter, ...]
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot.errors import UsageError
-from sim import KittyConfig, MinitaurConfig, SimulatedConfig
+from sim import KittyConfig, LegsConfig, MinitaurConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ _STOCK = (
 )
 
 
-def parameters_of(machine: SimulatedConfig, only: tuple[str, ...] | None = None) -> tuple[Parameter, ...]:
+def parameters_of(machine: LegsConfig, only: tuple[str, ...] | None = None) -> tuple[Parameter, ...]:
     """Return what can be identified of a robot.
 
     Args:
@@ -73,7 +73,7 @@ def parameters_of(machine: SimulatedConfig, only: tuple[str, ...] | None = None)
     return tuple(parameter for parameter in known if parameter.key in only)
 
 
-def with_values(machine: SimulatedConfig, values: dict[str, float]) -> SimulatedConfig:
+def with_values(machine: LegsConfig, values: dict[str, float]) -> LegsConfig:
     """Return a configuration with other values.
 
     Raises:

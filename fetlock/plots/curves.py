@@ -15,6 +15,7 @@ from fetlock.plots.figure import COLOURS, PAPER, SOFT, head, new_figure, save_fi
 from fetlock.plots.learning import Curves, read_curves
 from fetlock.plots.seeds import Floats, Line, repetitions, together
 from robot.errors import UsageError
+from training.tasks import Measure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +27,8 @@ _SIZE_INCHES = (11.0, 7.0)
 # What is drawn: title and unit of each panel.
 PANELS = {
     "return": ("Return of an episode", "return"),
-    "speed": ("Forward speed, mean of an episode", "m/s"),
-    "falls": ("Falls in training, cumulated", "falls"),
+    "measure": ("Measure of the task", ""),
+    "falls": ("Failures in training (falls), cumulated", "failures"),
     "length": ("Length of an episode", "policy ticks"),
 }
 
@@ -43,6 +44,7 @@ class Series:
         evaluations: By panel, for those that are evaluated.
         fell: Shape (k,): in which evaluations the policy fell; None for a group.
         mark: Measure at which the task counts as learned, if the configuration says.
+        measure: What it is called.
     """
 
     label: str
@@ -51,11 +53,12 @@ class Series:
     evaluations: dict[str, Line]
     fell: list[bool] | None
     mark: float | None
+    measure: Measure
 
 
 def run(argv: list[str]) -> int:
     """Draw one picture of one run or several; see `fetlock plot curves --help`."""
-    parser = VerbParser("plot curves", "Draw return, speed, falls and length over environment steps; several runs in one picture.")
+    parser = VerbParser("plot curves", "Draw return, measure, failures and length over environment steps; several runs in one picture.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder")
     parser.add_argument(
         "--group",
@@ -105,16 +108,17 @@ def _require_comparable(folders: Sequence[Path], runs: Sequence[Curves]) -> None
 def series_of(run: Curves) -> Series:
     """Return what is drawn of one run."""
     at = run.end_step.astype(np.float64)
-    values = {"return": run.episode_return, "speed": run.measure, "length": run.length.astype(np.float64)}
+    values = {"return": run.episode_return, "measure": run.measure, "length": run.length.astype(np.float64)}
     lines = {name: Line(at, running_mean(value)) for name, value in values.items()}
     lines["falls"] = Line(np.concatenate([[0.0], at]), np.concatenate([[0.0], np.cumsum(run.failed)]))
     steps = np.array([evaluation.steps for evaluation in run.evaluations], np.float64)
     evaluations = {
         "return": Line(steps, np.array([evaluation.mean_return for evaluation in run.evaluations])),
-        "speed": Line(steps, np.array([evaluation.mean_measure for evaluation in run.evaluations])),
+        "measure": Line(steps, np.array([evaluation.mean_measure for evaluation in run.evaluations])),
     }
     dots = {name: Line(at, value) for name, value in values.items()}
-    return Series(run.label, lines, dots, evaluations, [evaluation.falls > 0 for evaluation in run.evaluations], run.origin.mark)
+    fell = [evaluation.falls > 0 for evaluation in run.evaluations]
+    return Series(run.label, lines, dots, evaluations, fell, run.origin.mark, run.origin.measure)
 
 
 def _of_group(label: str, runs: list[Curves]) -> Series:
@@ -123,7 +127,7 @@ def _of_group(label: str, runs: list[Curves]) -> Series:
     each = [series_of(run) for run in runs]
     lines = {name: together([series.lines[name] for series in each]) for name in PANELS}
     evaluations = {name: together([series.evaluations[name] for series in each]) for name in each[0].evaluations}
-    return Series(label, lines, {}, evaluations, None, runs[0].origin.mark)
+    return Series(label, lines, {}, evaluations, None, runs[0].origin.mark, runs[0].origin.measure)
 
 
 def running_mean(values: Floats) -> Floats:
@@ -140,11 +144,14 @@ def draw_panel(axes: Axes, name: str, series: Sequence[Series]) -> None:
 
     for index, one in enumerate(series):
         _draw_series(axes, name, one, COLOURS[index % len(COLOURS)])
-    head(axes, *PANELS[name])
-    if name == "speed":
+    measure = series[0].measure
+    head(axes, *(PANELS[name] if name != "measure" else (measure.title, measure.unit)))
+    if name == "measure":
         for mark in sorted({one.mark for one in series if one.mark is not None}):
             axes.axhline(mark, color=SOFT, linewidth=1.0, linestyle="--", zorder=1)
-            axes.annotate(f"mark {mark:g} m/s", (0.01, mark), xycoords=("axes fraction", "data"), va="bottom", color=SOFT, fontsize=8)
+            axes.annotate(
+                f"mark {mark:g} {measure.unit}", (0.01, mark), xycoords=("axes fraction", "data"), va="bottom", color=SOFT, fontsize=8
+            )
     if name in ("falls", "length"):
         axes.set_ylim(bottom=0, top=max(1.0, axes.get_ylim()[1]))
     if name == "falls":

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from robot.errors import FetlockError, UsageError
 from training.evaluation import Evaluation, read_evaluations
 from training.rollout_log import read_run
+from training.tasks import Measure, measure_of
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,14 @@ class Origin:
 
     Attributes:
         seed: Of the run.
+        measure: What the task's figure is called.
         mark: Measure at which the task counts as learned, if the run says.
         body: Robot and task: what may share a picture.
         recipe: The whole configuration but the seed, as text: runs with the same one are repetitions of each other.
     """
 
     seed: int | None
+    measure: Measure
     mark: float | None
     body: str
     recipe: str
@@ -114,4 +117,5 @@ def origin_of(folder: Path) -> Origin:
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is no configuration of a run ({type(error).__name__}): restore it, or give another run") from error
     body = f"{machine.get('kind', 'minitaur')}, {task.get('kind', 'no task')}"
-    return Origin(seed, task.get("mark_speed_m_s"), body, json.dumps(config, sort_keys=True))
+    mark = task.get("mark_speed_m_s", task.get("mark_share"))
+    return Origin(seed, measure_of(str(task.get("kind", "walk"))), mark, body, json.dumps(config, sort_keys=True))

@@ -84,9 +84,9 @@ def _verdict(facts: Facts) -> str:
 def _cards(facts: Facts) -> str:
     evaluations = facts.curves.evaluations
     best = max(evaluations, key=lambda evaluation: evaluation.rank, default=None)
-    seconds = facts.summary.get("seconds")
+    seconds, measure = facts.summary.get("seconds"), facts.curves.origin.measure
     cards = [
-        ("m/s, best policy", "-" if best is None else f"{best.mean_measure:.2f}"),
+        (f"{measure.name}, {measure.unit}, best policy", "-" if best is None else f"{best.mean_measure:.2f}"),
         ("falls in its episodes", "-" if best is None else f"{best.falls} of {best.episodes}"),
         ("return, best policy", "-" if best is None else f"{best.mean_return:.0f}"),
         ("environment steps", f"{facts.steps:,}"),

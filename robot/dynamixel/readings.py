@@ -29,6 +29,7 @@ class JointReadings:
     def __init__(self, joint_map: JointMap, current_scale_a: Sequence[float]) -> None:
         self._map = joint_map
         self._current_scale = frozen_array(current_scale_a)
+        self.joints = len(self._current_scale)
 
     def state(
         self, stamp_s: float, age_s: FloatArray, position_raw: ArrayLike, velocity_raw: ArrayLike, current_raw: ArrayLike

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pybullet
@@ -14,13 +12,15 @@ from robot.description import RobotDescription
 from robot.errors import UsageError
 from robot.types import BodyMotion, MotorConditions
 from sim.bullet_physics import BulletJoints
+from sim.camera import Look, follow
 from sim.dynamics import BASE, LinkInertia, put_base, put_joints, remove_damping, scale_masses, set_foot_friction, set_joint_friction
-from sim.engine import Vector, open_world, silent_stdout, upright
+from sim.engine import Vector, open_world, upright
 from sim.fall import draw_orientation, let_fall
 from sim.ground import slope_quaternion
 from sim.kitty.config import KittyConfig
 from sim.kitty.model import foot_depth_m, kitty_urdf
 from sim.servo_episode import ServoEpisode, draw_episode
+from sim.urdf import joint_numbers, load_urdf
 
 # An episode begins with the lowest foot this far above the ground, m: it lands softly while the servos hold the pose.
 _CLEARANCE_M = 0.002
@@ -46,7 +46,7 @@ class KittyPhysics:
         self._description = description
         client = open_world(config)
         body = _load(client, config, description)
-        joints = _joints(client, body)
+        joints = joint_numbers(client, body)
         self._numbers = tuple(joints[name] for name in description.joint_names)
         knees = slice(_PER_LEG - 1, None, _PER_LEG)
         names = [name.removesuffix("_knee") for name in description.joint_names[knees]]
@@ -75,6 +75,10 @@ class KittyPhysics:
     def feet(self) -> dict[str, tuple[int]]:
         """Link of each foot, the shank whose end it is, by the name of its leg."""
         return self._feet
+
+    def look(self) -> Look:
+        """Return the view of a camera that goes along."""
+        return follow(self.world)
 
     def joints(self) -> Sequence[Sequence[float]]:
         return self.world.states()
@@ -172,23 +176,9 @@ class KittyPhysics:
 
 
 def _load(client: int, config: KittyConfig, description: RobotDescription) -> int:
-    # Inertias are the file's: those of the shapes would leave out the brackets.
-    flags = pybullet.URDF_USE_INERTIA_FROM_FILE
-    if config.self_collision:
-        flags |= pybullet.URDF_USE_SELF_COLLISION | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_PARENT
-    # PyBullet moves the base of a robot that is bolted down all the same, where it is told to.
-    with tempfile.TemporaryDirectory() as folder, silent_stdout():
-        path = Path(folder) / "kitty.urdf"
-        path.write_text(kitty_urdf(description), encoding="utf-8")
-        # High enough that nothing touches: contacts of a snapshot would be those of another pose.
-        body: int = pybullet.loadURDF(str(path), (0.0, 0.0, 1.0), useFixedBase=config.stand, flags=flags, physicsClientId=client)
-    return body
-
-
-def _joints(client: int, body: int) -> dict[str, int]:
-    count = pybullet.getNumJoints(body, physicsClientId=client)
-    infos = [pybullet.getJointInfo(body, joint, physicsClientId=client) for joint in range(count)]
-    return {info[1].decode(): info[0] for info in infos}
+    flags = pybullet.URDF_USE_SELF_COLLISION | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_PARENT if config.self_collision else 0
+    # High enough that nothing touches: contacts of a snapshot would be those of another pose.
+    return load_urdf(client, kitty_urdf(description), (0.0, 0.0, 1.0), fixed=config.stand, flags=flags)
 
 
 def _inertias(client: int, body: int, joints: Sequence[int], armature_kg_m2: float) -> tuple[LinkInertia, ...]:

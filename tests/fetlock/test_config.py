@@ -257,15 +257,16 @@ def test_help_ends_the_program_well(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_robot_without_a_task_can_be_configured_and_not_trained() -> None:
     claw = ["--config", str(DEFAULT_CONFIG.with_name("claw_emulated.yaml"))]
-    config = load_config(claw)
-    assert config.task is None
-    with pytest.raises(UsageError, match=r"task is null, and nothing can be learned .* robot\.kind claw: choose minitaur") as caught:
+    config = load_config(claw).model_copy(update={"task": None})
+    with pytest.raises(UsageError, match=r"task is null, and nothing can be learned .*: set task\.kind claw_turn or claw_screw") as caught:
         make_env(config)
     assert "\n" not in str(caught.value)
 
 
 def test_a_task_that_is_not_for_a_robot_is_refused(tmp_path: Path) -> None:
     text = DEFAULT_CONFIG.with_name("claw_emulated.yaml").read_text()
-    message = file_complaint(tmp_path, text.replace("task: null", "task: {kind: walk}"))
-    assert "no task is known for robot.kind claw: set task to null" in message
+    message = file_complaint(tmp_path, text.replace("kind: claw_turn", "kind: walk"))
+    assert "task.kind walk is not for robot.kind claw: use claw_turn or claw_screw" in message
+    lobes = file_complaint(tmp_path, text.replace("kind: claw_turn", "kind: claw_turn\n  lobes: 4"))
+    assert "task.lobes is 4, and the valve has 3" in lobes
     assert "physics_hz 1000 must be a whole multiple of bus_hz 300" in complaint(*KITTY, "--bus-hz", "300", "--control-hz", "25")

@@ -193,7 +193,7 @@ def test_a_run_is_read_from_its_shared_memory(tmp_path: Path) -> None:
     assert (state.robot.mode, state.robot.joint_names) == (Mode(int(newest_tick["mode"])), layout.joint_names)
     np.testing.assert_array_equal(state.robot.position_rad, newest_tick["position_rad"])
     assert sum(total for _, total in state.run.returns.episodes) == pytest.approx(rewards)
-    assert state.run.speed.episodes[-1][0] == len(results)
+    assert state.run.measure.episodes[-1][0] == len(results)
     assert dict(state.run.facts)["steps"] == str(len(results))
     # It is no robot in real time: nothing can be held or armed, and no stop reaches it.
     assert (state.loop, bool(state.no_hold), bool(state.no_arm)) == (None, True, True)

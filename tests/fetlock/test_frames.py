@@ -187,7 +187,6 @@ def test_the_camera_of_a_robot_of_metal_is_opened_and_resized(tmp_path: Path) ->
         (("--camera.width-px", "8"), "camera.width_px: the integer 8 must be at least 16"),
         (("--camera.height-px", "257"), "camera.height_px: the integer 257 must be at most 256"),
         (("--config", str(METAL), "--camera.width-px", "84"), "this robot has none: set robot.camera to a file"),
-        (("--config", str(ROOT / "configs" / "claw_emulated.yaml"), "--camera.width-px", "84"), "nothing shows a claw"),
     ],
 )
 def test_what_cannot_be_seen_is_said_before_anything_starts(arguments: tuple[str, ...], said: str, tmp_path: Path, capsys: Capture) -> None:

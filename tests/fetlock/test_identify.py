@@ -84,7 +84,7 @@ def test_a_log_that_does_not_fit_is_one_line(runs: Path, tmp_path: Path, capsys:
     log = runs / "plain" / "rollouts" / "c0-e000000.mcap"
     identify = ("identify", str(runs / "plain"))
     assert "is of another robot" in call(capsys, *identify, "--config", str(ROOT / "configs" / "minitaur_walk.yaml"), code=2)
-    assert "has no simulation" in call(capsys, *identify, "--config", str(ROOT / "configs" / "claw_emulated.yaml"), code=2)
+    assert "what its fingers meet of the valve" in call(capsys, *identify, "--config", str(ROOT / "configs" / "claw_emulated.yaml"), code=2)
     assert "choose control_latency_s" in call(capsys, *identify, "--only", "kp", *STAND, code=2)
     assert "has no episode 7" in call(capsys, *identify, "--episode", "7", *STAND, code=2)
     assert "neither a log nor a run" in call(capsys, "identify", str(tmp_path), *STAND, code=2)

@@ -155,7 +155,7 @@ def test_its_figures_are_those_of_the_logs(run_folder: Path, tmp_path: Path, cap
     assert found.rows["lateness of policy ticks"] == ["time was simulated"]
     assert (found.rows["seed"], found.rows["robot, task"]) == (["5"], ["minitaur, walk"])
     evaluations = [json.loads(line) for line in (run_folder / "evaluations.jsonl").read_text().splitlines()]
-    assert found.cards["m/s, best policy"] == f"{max(evaluations, key=lambda line: line['mean_return'])['mean_measure']:.2f}"
+    assert found.cards["speed, m/s, best policy"] == f"{max(evaluations, key=lambda line: line['mean_return'])['mean_measure']:.2f}"
 
 
 def test_its_gait_is_that_of_the_best_episode(trot: Path, tmp_path: Path, capsys: Capture) -> None:

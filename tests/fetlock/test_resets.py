@@ -202,7 +202,7 @@ def test_a_claw_begins_its_episodes_by_its_routine() -> None:
         guard = guard_of(config, machine.robot, machine.clock, machine.robot)
         begin = EpisodeReset(guard, machine.clock, machine.reset, routine_of(config, machine.robot))
         ticks = begin(np.random.default_rng(3))
-        assert len(ticks) > 50
+        assert len(ticks) > 30
         assert {tick.mode for tick in ticks} == {Mode.RESETTING}
         assert guard.mode is Mode.ACTIVE
         first = valve(guard)

@@ -23,6 +23,7 @@ from training.records import frame_dtype
 from training.replay import Replay
 from training.tasks import WalkConfig, WalkTask
 
+RNG = np.random.default_rng(0)
 TASK = WalkTask(WalkConfig(), 0.02)
 actions = st.lists(st.floats(-1.0, 1.0, width=32), min_size=8, max_size=8)
 
@@ -81,7 +82,7 @@ def test_only_an_episode_has_a_heading():
 
 @given(actions)
 def test_the_legs_map_and_its_inverse_are_exact(action):
-    _, memory = TASK.start(state())
+    _, memory = TASK.start(state(), RNG)
     motors = TASK.target(np.array(action), memory).position_rad
     legs = TASK.legs.legs(motors)
     np.testing.assert_allclose(legs, 0.5 * np.array(action) + 0.5 * memory.legs, atol=1e-12)
@@ -98,7 +99,7 @@ def test_extension_moves_both_motors_of_a_leg_together_and_swing_apart_by_the_si
 
 @given(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4), st.floats(-3.0, 3.0))
 def test_angles_are_read_back_from_the_rotation_and_yaw_counts_from_the_start(roll, pitch, yaw):
-    observation, memory = TASK.start(state(roll=roll, pitch=pitch, yaw=yaw))
+    observation, memory = TASK.start(state(roll=roll, pitch=pitch, yaw=yaw), RNG)
     np.testing.assert_allclose(observation[8:14], [roll, pitch, 0.1, -0.1, 0.0, 0.2], atol=1e-5)
     turned = TASK._frame(state(yaw=yaw + 0.5), memory.heading_rad)
     assert turned[12] == pytest.approx(0.5, abs=1e-6)
@@ -108,7 +109,7 @@ def test_angles_are_read_back_from_the_rotation_and_yaw_counts_from_the_start(ro
 def test_speed_is_measured_along_the_heading_of_the_start(yaw, speed):
     env = walking_env()
     env.reset(seed=0)
-    _, memory = TASK.start(state(yaw=yaw))
+    _, memory = TASK.start(state(yaw=yaw), RNG)
     _, ticks = env.motion.advance(TASK.target(np.zeros(8), memory), env.motion.robot.read())
     ahead = 0.02 * speed * np.array([np.cos(yaw), np.sin(yaw), 0.0]) + [0.0, 0.0, 0.2]
     outcome = TASK.finish(np.zeros(8), memory, ticks, state(yaw=yaw, position=ahead)).outcome
@@ -126,9 +127,9 @@ def test_a_fall_is_a_tilt_or_a_low_base(tilt, height, fallen):
 def test_a_robot_without_the_sensors_of_the_task_is_refused():
     whole = state()
     with pytest.raises(StaleError, match="IMU"):
-        TASK.start(RobotState(whole.joints, None, whole.tracked_base))
+        TASK.start(RobotState(whole.joints, None, whole.tracked_base), RNG)
     with pytest.raises(StaleError, match="tracked base"):
-        TASK.start(RobotState(whole.joints, whole.imu, None))
+        TASK.start(RobotState(whole.joints, whole.imu, None), RNG)
 
 
 def test_a_time_limit_truncates_and_does_not_terminate():

@@ -13,6 +13,7 @@ from safety import BusTick
 from training.tasks import JointOffsets, KittyWalkConfig, SwingExtension, WalkTask
 
 MAPS = {"five-bars": SwingExtension(0.5, 2.0, 0.3), "joints": JointOffsets((0.1, 0.75, -1.5), (0.2, 0.4, 0.5))}
+RNG = np.random.default_rng(0)
 TASK = WalkTask(KittyWalkConfig(torque_nm_per_a=1.3), 0.04)
 DESCRIPTION = load_description("kitty")
 
@@ -62,19 +63,19 @@ def test_the_default_centre_is_the_home_pose_of_the_description() -> None:
 
 
 def test_the_layout_names_every_element_once() -> None:
-    observation, memory = TASK.start(state())
+    observation, memory = TASK.start(state(), RNG)
     assert observation.shape == (len(TASK.observation_names),) == (48,)
     assert len(set(TASK.observation_names)) == 48
     assert TASK.target(np.zeros(12), memory).position_rad.shape == (12,) == (len(TASK.action_names),)
     np.testing.assert_array_equal(observation[:12], 0.0)
-    np.testing.assert_allclose(TASK.start(state(offset=0.1))[0][:12], 0.1, atol=1e-7)
+    np.testing.assert_allclose(TASK.start(state(offset=0.1), RNG)[0][:12], 0.1, atol=1e-7)
 
 
 @given(st.floats(-8.0, 8.0), st.floats(-2.0, 2.0))
 def test_power_is_that_of_the_current_where_no_torque_is_measured_and_of_the_torque_where_it_is(rate: float, current: float) -> None:
     def reward(end: RobotState) -> float:
         begin = state()
-        _, memory = TASK.start(begin)
+        _, memory = TASK.start(begin, RNG)
         held = command(TASK.legs.centre_rad, 12)
         return TASK.finish(np.zeros(12), memory, [BusTick(0.01, begin, held, held)], end).outcome.reward
 

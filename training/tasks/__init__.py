@@ -1,19 +1,36 @@
 """Tasks: what the policy sees, what its actions mean, what is rewarded and when it is over, as pure functions."""
 
 from training.tasks.legs import JointOffsets, LegMap, SwingExtension
-from training.tasks.task import Outcome, Step, Task
+from training.tasks.task import Measure, Outcome, Step, Task
+from training.tasks.turn import TurnTask
+from training.tasks.turn_config import AnyTurnConfig, ClawScrewConfig, ClawTurnConfig
 from training.tasks.walk import WalkTask
 from training.tasks.walk_config import AnyWalkConfig, KittyWalkConfig, WalkConfig
 
+_KINDS: tuple[type[AnyWalkConfig | AnyTurnConfig], ...] = (WalkConfig, KittyWalkConfig, ClawTurnConfig, ClawScrewConfig)
+
+
+def measure_of(kind: str) -> Measure:
+    """Return what the figure of a task of this kind is called; of one that is not known, such as a newer one, just that."""
+    known = {config.model_fields["kind"].default: config.measure for config in _KINDS}
+    return known.get(kind, Measure("measure", "", "Measure of the task, mean of an episode"))
+
+
 __all__ = [
+    "AnyTurnConfig",
     "AnyWalkConfig",
+    "ClawScrewConfig",
+    "ClawTurnConfig",
     "JointOffsets",
     "KittyWalkConfig",
     "LegMap",
+    "Measure",
     "Outcome",
     "Step",
     "SwingExtension",
     "Task",
+    "TurnTask",
     "WalkConfig",
     "WalkTask",
+    "measure_of",
 ]

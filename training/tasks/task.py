@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from robot.types import Command, FloatArray, RobotState
 from safety.motion import BusTick
@@ -49,6 +50,18 @@ class Headed(Protocol[Memory]):
         """Return the memory with the heading turned to the left, rad."""
 
 
+class Measure(NamedTuple):
+    """What a task's headline figure is called: a word, its unit, and what its mean over an episode is."""
+
+    name: str
+    unit: str
+    title: str
+
+    def told(self, value: float, digits: int = 2) -> str:
+        """Return a value in words, such as "speed 0.61 m/s"."""
+        return f"{self.name} {value:.{digits}f} {self.unit}"
+
+
 class Task(Protocol[Memory]):
     """Pure functions from states and actions to commands, observations and outcomes; `Memory` is immutable and belongs to one episode."""
 
@@ -68,11 +81,27 @@ class Task(Protocol[Memory]):
     def scaling(self) -> tuple[str, ...]:
         """What stands between an action and radians, as "name=value": a policy is tied to it."""
 
-    def start(self, state: RobotState) -> tuple[Observation, Memory]:
-        """Begin an episode at `state`."""
+    def start(self, state: RobotState, rng: np.random.Generator) -> tuple[Observation, Memory]:
+        """Begin an episode at `state`; what is random of it is drawn from `rng`."""
 
     def target(self, action: FloatArray, memory: Memory) -> Command:
         """Scale an action in [-1, 1] to joint targets, rad."""
 
     def finish(self, action: FloatArray, memory: Memory, ticks: Sequence[BusTick], state: RobotState) -> Step[Memory]:
         """Judge the tick that ended at `state` and make the next observation."""
+
+
+def intervention(action: FloatArray, applied: FloatArray) -> float:
+    """Return the mean square of what the guard's hard stages changed, shapes (a,); 0 where it changed nothing.
+
+    The critic learns on the proposed action: without a price, actions that the guard ignores would all look equally good
+    (arXiv 2510.18082).
+    """
+    if applied is action or not np.isfinite(action).all():
+        return 0.0
+    return float(np.square(applied - np.minimum(np.maximum(action, -1.0), 1.0)).mean())
+
+
+def named(config: BaseModel, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return some fields of a configuration as "name=value"."""
+    return tuple(f"{name}={getattr(config, name)!r}" for name in names)

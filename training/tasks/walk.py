@@ -17,7 +17,7 @@ from robot.errors import StaleError
 from robot.types import Command, FloatArray, ImuState, JointState, RobotState, TrackedPose
 from safety.motion import BusTick
 from safety.types import INTERVENTIONS
-from training.tasks.task import Observation, Outcome, Step
+from training.tasks.task import Observation, Outcome, Step, intervention
 from training.tasks.walk_config import AnyWalkConfig, KittyWalkConfig, WalkConfig
 
 __all__ = ["OBSERVATION_BOUND", "KittyWalkConfig", "WalkConfig", "WalkMemory", "WalkTask"]
@@ -74,8 +74,12 @@ class WalkTask:
         """Scales and low-pass of the action, as "name=value"."""
         return self.config.scaling
 
-    def start(self, state: RobotState) -> tuple[Observation, WalkMemory]:
-        """Begin an episode: the low-pass starts from the measured pose. Raises StaleError without IMU or tracked base."""
+    def start(self, state: RobotState, _rng: np.random.Generator) -> tuple[Observation, WalkMemory]:
+        """Begin an episode, of which nothing is random: the low-pass starts from the measured pose.
+
+        Raises:
+            StaleError: Without IMU or tracked base.
+        """
         heading_rad = _roll_pitch_yaw(_imu(state))[2]
         legs = self.legs.legs(state.joints.position_rad)
         newest = self._frame(state, heading_rad)
@@ -96,7 +100,7 @@ class WalkTask:
         newest = self._frame(state, memory.heading_rad)
         tracked = _tracked(state)
         memory_next = WalkMemory(legs, newest, memory.heading_rad, tracked.position_world_m)
-        outcome = self._outcome(memory, memory_next, ticks, state, _intervention(action, applied_action))
+        outcome = self._outcome(memory, memory_next, ticks, state, intervention(action, applied_action))
         return Step(applied_action, outcome, self._observation(newest, memory.newest, legs), memory_next)
 
     def _smoothed(self, action: FloatArray, memory: WalkMemory) -> FloatArray:
@@ -173,17 +177,6 @@ def _roll_pitch_yaw(imu: ImuState) -> tuple[float, float, float]:
     # Plain floats here and below: a NumPy operation on so few numbers costs 1 us, and an environment step has 75 us beside its physics.
     (xx, _, _), (yx, _, _), (zx, zy, zz) = imu.rotation_base_to_world.tolist()
     return math.atan2(zy, zz), -math.asin(min(1.0, max(-1.0, zx))), math.atan2(yx, xx)
-
-
-def _intervention(action: FloatArray, applied: FloatArray) -> float:
-    """Return the mean square of what the guard's hard stages changed, shapes (a,); 0 where it changed nothing.
-
-    The critic learns on the proposed action: without a price, actions that the guard ignores would all look equally good
-    (arXiv 2510.18082).
-    """
-    if applied is action or not np.isfinite(action).all():
-        return 0.0
-    return float(np.square(applied - np.minimum(np.maximum(action, -1.0), 1.0)).mean())
 
 
 def _mean_power_w(ticks: Sequence[BusTick], state: RobotState, torque_nm_per_a: float) -> float:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from training.tasks.legs import JointOffsets, LegMap, SwingExtension
+from training.tasks.task import Measure, named
 
 
 class WalkSettings(BaseModel):
     """Weights and bounds that do not depend on the legs; the defaults are the recipe of `docs/learning.md`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    measure: ClassVar[Measure] = Measure("speed", "m/s", "Forward speed, mean of an episode")
 
     time_limit_steps: int = Field(default=500, ge=1)
     action_smoothing: float = Field(
@@ -44,6 +46,11 @@ class WalkSettings(BaseModel):
     fall_height_m: float | None = Field(default=0.10, ge=0.0, description="World height; null on ground that is not flat.")
     mark_speed_m_s: float = Field(default=0.6, gt=0.0, description="The mark that the task is learned at: mean forward speed with no fall.")
 
+    @property
+    def mark(self) -> float:
+        """Measure at which the task counts as learned."""
+        return self.mark_speed_m_s
+
 
 class WalkConfig(WalkSettings):
     """Walking on the Minitaur's five-bars."""
@@ -61,7 +68,7 @@ class WalkConfig(WalkSettings):
     @property
     def scaling(self) -> tuple[str, ...]:
         """Scales and low-pass of the action, as "name=value"."""
-        return _named(self, ("swing_scale_rad", "extension_center_rad", "extension_scale_rad", "action_smoothing"))
+        return named(self, ("swing_scale_rad", "extension_center_rad", "extension_scale_rad", "action_smoothing"))
 
 
 class KittyWalkConfig(WalkSettings):
@@ -88,11 +95,7 @@ class KittyWalkConfig(WalkSettings):
     def scaling(self) -> tuple[str, ...]:
         """Centres, scales and low-pass of the action, as "name=value"."""
         parts = [f"{joint}_{what}_rad" for what in ("center", "scale") for joint in ("abduction", "hip", "knee")]
-        return _named(self, (*parts, "action_smoothing"))
+        return named(self, (*parts, "action_smoothing"))
 
 
 AnyWalkConfig = WalkConfig | KittyWalkConfig
-
-
-def _named(config: WalkSettings, names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{name}={getattr(config, name)!r}" for name in names)
