@@ -70,9 +70,9 @@ class TimedCollector(Collector):
         self.taking_s.append(monotonic_s() - start_s)
         return frame
 
-    def _append_frame(self, frame: CameraFrame) -> None:
+    def _append_frame(self, frame: CameraFrame, later: int) -> None:
         start_s = monotonic_s()
-        super()._append_frame(frame)
+        super()._append_frame(frame, later)
         self.frame_s.append(monotonic_s() - start_s)
 
     def _append(self, *arguments: Any) -> None:  # noqa: ANN401
@@ -143,12 +143,14 @@ def real_time(config: RunConfig, seconds: float, *, logged: bool) -> Loop:
         size = sum(path.stat().st_size for path in paths)
     kept, kept_bus = _together([log.steps for log in logs]), _together([log.bus for log in logs])
     frames = [log.frames for log in logs if log.frames]
+    # Of the observations that a step went on from.
+    stepped = [log.frames.of_steps(log.steps) for log in logs if log.frames]
     found = (len(kept), len(kept_bus), sum(map(len, frames)))[: len(made)]
     if found != made:
         raise RobotError(f"{found} steps, bus ticks and frames are in the log, {made} were handed over")
     taking_s, frame_s, handing_s = map(np.array, (collector.taking_s, collector.frame_s, collector.handing_s))
     late_s = kept["lateness_s"] if logged else np.array(collector.late_s)
-    images = np.concatenate([own.images() for own in frames]) if frames else None
+    images = np.concatenate([own.images() for own in stepped]) if stepped else None
     frame_bytes = sum(len(png) for own in frames for png in own.pngs)
     records = Stretch(kept, kept_bus, images)
     return Loop(taking_s, frame_s, handing_s, late_s, missed, collector.lost, records, frame_bytes, size, _fill_s(tick))

@@ -164,6 +164,8 @@ class Collector:
             frame = self._look()
             action = self.box.clip(self._action(observation, explore=explore)) if person is None else person
             result = self._env.advance(action)
+            # A value that goes on beyond the episode is that of what is seen then.
+            last = self._look() if result.terminated or result.truncated else None
         except RobotError as error:
             self._interrupted += 1
             if self._interrupted > _INTERRUPTIONS:
@@ -176,7 +178,7 @@ class Collector:
             if result.mode is Mode.ACTIVE:
                 result = replace(result, mode=Mode.TELEOP)
         version = self._version if person is None and not explore else None
-        self._append(observation, action, result, version or 0, frame)
+        self._append(observation, action, result, version or 0, (frame, last))
         self._observation = result.observation
         self._step += 1
         if result.terminated or result.truncated:
@@ -198,10 +200,13 @@ class Collector:
             return self._actor.act(observation, None)
         return self._actor.act(observation, self._rng.standard_normal(self._noise_size, dtype=np.float32))
 
-    def _append(self, observation: Vector, action: Vector, result: StepResult, version: int, frame: CameraFrame | None) -> None:
+    def _append(
+        self, observation: Vector, action: Vector, result: StepResult, version: int, frames: tuple[CameraFrame | None, CameraFrame | None]
+    ) -> None:
         # A step comes last: who sees one finds what belongs to it.
-        if frame is not None:
-            self._append_frame(frame)
+        for later, frame in enumerate(frames):
+            if frame is not None:
+                self._append_frame(frame, later)
         first = self._bus.head
         self._append_bus(result.ticks)
         self.stamp_s = result.ticks[0].state.joints.stamp_s
@@ -213,9 +218,9 @@ class Collector:
         end = STEP_END.pack(self._index, self._step, result.reasons, result.mode, result.terminated, result.truncated)
         self.lost += not self._steps.append(head, *rows, end)
 
-    def _append_frame(self, frame: CameraFrame) -> None:
+    def _append_frame(self, frame: CameraFrame, later: int) -> None:
         if self._frames is not None:
-            self.lost += not self._frames.append(*pack_frame(self._steps.head, self.episode, frame))
+            self.lost += not self._frames.append(*pack_frame(self._steps.head + later, self.episode, frame))
 
     def _append_bus(self, ticks: Sequence[BusTick]) -> None:
         for tick in ticks:

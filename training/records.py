@@ -80,7 +80,8 @@ _FRAME_HEAD = struct.Struct("<2Qd")
 def frame_dtype(height_px: int, width_px: int) -> np.dtype[np.void]:
     """Return the record of a camera's frame on its way to the logger: RGB, with the number of the step whose observation it shows.
 
-    `episode` tells it from the frame of a tick that a dead collector never finished: the step of that number is another one then.
+    `episode` tells it from the frame of a tick that a dead collector never finished: the step of that number is another one then. The last
+    observation of an episode has the number after that of its last step.
     """
     return np.dtype([("sequence", "<u8"), ("episode", "<u8"), ("stamp_s", "<f8"), ("image", "u1", (height_px, width_px, 3))])
 

@@ -38,7 +38,7 @@ def run(argv: list[str]) -> int:
     begin = 0 if options.first == numbers[0] else int(steps["bus_first"][0])
     sequence = log.bus["sequence"]
     bus = log.bus[(sequence >= begin) & (sequence <= steps["bus_last"][-1])]
-    frames = (log.frames or NO_FRAMES).of_steps(steps)
+    frames = (log.frames or NO_FRAMES).belonging(steps)
     copy_log(options.out, bus, steps, frames, log.metadata, complete=log.complete and last == numbers[-1])
     seen = f", {len(frames)} frames" if len(frames) else ""
     sys.stdout.write(f"{options.out}: {len(steps)} steps, {len(bus)} bus ticks{seen}\n")

@@ -71,7 +71,7 @@ def _of_frames(log: RolloutLog) -> Iterator[str]:
         missing = np.flatnonzero(~np.isin(log.steps["sequence"], frames.sequence))
         if len(missing):
             yield f"{len(missing)} of {len(log.steps)} steps have no frame, the first is step {log.steps['sequence'][missing[0]]}"
-    if strange := frames.sequence[~np.isin(frames.sequence, log.steps["sequence"])].tolist():
+    if strange := np.setdiff1d(frames.sequence, frames.belonging(log.steps).sequence).tolist():
         yield f"{len(strange)} frames are of no step of this log, the first is of step {strange[0]}"
     try:
         for _ in frames.decoded():

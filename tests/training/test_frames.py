@@ -17,6 +17,7 @@ from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rerun.chunk import McapReader
 
+from fetlock.__main__ import main
 from robot import LogError
 from robot.clock import monotonic_s, sleep_s
 from robot.transport import Counters, Ring
@@ -57,10 +58,12 @@ class Rings:
         self.frames = make(f"{name}-f", FRAME, 512)
         self.counters = (Counters.create if create else Counters.attach)(f"{name}-c", FIELDS)
 
-    def append(self, first: int, count: int, *, episode: int = 0, end: bool = False, seen: bool = True) -> None:
+    def append(self, first: int, count: int, *, episode: int = 0, end: bool = False, seen: bool = True, last: bool = False) -> None:
         for step in range(first, first + count):
             if seen:
                 assert self.frames.append(frame_records(step, 1, episode=episode))
+            if last and step == first + count - 1:
+                assert self.frames.append(frame_records(step + 1, 1, episode=episode))
             for record in bus_records(2 * step, 2, episode=episode):
                 assert self.bus.append(np.array([record], BUS))
             record = step_records(step, 1, episode=episode, end=end and step == first + count - 1)
@@ -175,6 +178,39 @@ def test_the_frame_of_a_tick_that_a_killed_collector_never_finished_is_nobodys(r
     require_seen(first, np.arange(3))
     require_seen(second, np.arange(3, 83))
     assert rings.frames.acknowledged == rings.frames.head == 84
+
+
+def test_the_frame_of_the_last_observation_is_in_the_log_of_its_episode(rings, tmp_path):
+    logger = rings.logger(tmp_path)
+    rings.append(0, 70, end=True, last=True)
+    logger.drain(flush=True)
+    # Before the next episode begins.
+    assert rings.frames.acknowledged == 71
+    rings.append(70, 5, episode=1, end=True, last=True)
+    rings.append(75, 3, episode=2)
+    logger.drain(flush=True)
+    logger.close()
+    logs = [read_log(path, frames=True) for path in log_files(tmp_path)]
+    for log, numbers in zip(logs, (np.arange(71), np.arange(70, 76), np.arange(75, 78)), strict=True):
+        require_seen(log, numbers)
+        assert len(log.frames.belonging(log.steps)) == len(numbers)
+        np.testing.assert_array_equal(log.frames.of_steps(log.steps).sequence, log.steps["sequence"])
+    assert [main(["log", "verify", str(path)]) for path in log_files(tmp_path)] == [0, 0, 0]
+
+
+def test_the_last_frame_of_an_episode_whose_last_step_never_came_is_nobodys(rings, tmp_path):
+    logger = rings.logger(tmp_path)
+    rings.append(0, 3)
+    # Killed between the frames and the step.
+    assert rings.frames.append(frame_records(3, 1))
+    assert rings.frames.append(frame_records(4, 1))
+    rings.append(3, 1, episode=1, end=True, last=True)
+    rings.append(4, 2, episode=2)
+    logger.drain(flush=True)
+    logger.close()
+    for path, numbers in zip(log_files(tmp_path), (np.arange(3), np.arange(3, 5), np.arange(4, 6)), strict=True):
+        require_seen(read_log(path, frames=True), numbers)
+    assert rings.frames.acknowledged == rings.frames.head
 
 
 def test_a_frame_that_found_no_room_is_missing_alone(rings, tmp_path):

@@ -34,7 +34,8 @@ class Frames:
     """Encoded frames, in the order of their steps.
 
     Attributes:
-        sequence: Number of the step whose observation each shows, shape (k,), uint64.
+        sequence: Number of the step whose observation each shows, shape (k,), uint64. The last observation of an episode, from which no
+            step went on, has the number after that of the episode's last step, as the next episode's first one has in its own file.
         stamp_s: Of their capture on the robot's clock, shape (k,), s.
         pngs: The k images.
     """
@@ -55,6 +56,13 @@ class Frames:
     def where(self, mask: NDArray[np.bool_]) -> Frames:
         """Return some of them. Shape of `mask`: (k,)."""
         return Frames(self.sequence[mask], self.stamp_s[mask], tuple(png for png, wanted in zip(self.pngs, mask, strict=True) if wanted))
+
+    def belonging(self, steps: NDArray[np.void]) -> Frames:
+        """Return those of some step records, oldest first, and that of the last observation of an episode that ends among them."""
+        if not len(steps):
+            return self.where(np.zeros(len(self), np.bool_))
+        ends = steps["sequence"][(steps["terminated"] | steps["truncated"]).astype(bool)]
+        return self.where(np.isin(self.sequence, steps["sequence"]) | np.isin(self.sequence, ends + 1))
 
     def of_steps(self, steps: NDArray[np.void]) -> Frames:
         """Return those of some step records."""

@@ -203,11 +203,15 @@ def _frames_of(stream: _Stream, steps: Records, episode: int) -> Frames:
     if stream.frames is None:
         return NO_FRAMES
     first, last = steps["sequence"][0], steps["sequence"][-1]
+    if steps["terminated"][-1] or steps["truncated"][-1]:
+        # The last observation of the episode.
+        last = last + 1
     parts = []
     more = True
     while more:
         waiting = stream.frames.read(stream.next_frame, _FRAMES)
-        due = waiting[waiting["sequence"] <= last]
+        # Both numbers only grow, the one within the other: what is due comes first.
+        due = waiting[(waiting["episode"] < episode) | ((waiting["episode"] == episode) & (waiting["sequence"] <= last))]
         parts.append(due[(due["sequence"] >= first) & (due["episode"] == episode)])
         stream.next_frame += len(due)
         more = len(due) == _FRAMES

@@ -51,7 +51,7 @@ def recover(folder: Path) -> list[Path]:
         workshop.mkdir(exist_ok=True)
         writer = EpisodeWriter(workshop, *place_of(part), log.steps.dtype, log.bus.dtype, _run_metadata(log.metadata))
         # The frame of a step that is not there comes again with it.
-        writer.write(log.bus, log.steps, (log.frames or NO_FRAMES).of_steps(log.steps))
+        writer.write(log.bus, log.steps, (log.frames or NO_FRAMES).belonging(log.steps))
         writer.finish(complete=False)
         next(workshop.glob("*.mcap")).rename(finished)
         sync_folder(folder)

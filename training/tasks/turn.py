@@ -58,7 +58,7 @@ class TurnTask:
     def observation_names(self) -> tuple[str, ...]:
         """Fingers: angles, rates and state of the low-pass; then where the valve is for them, and to its goal."""
         fingers = (f"{what}{name}" for what in ("", "rate ", "applied ") for name in self.action_names)
-        return (*fingers, "lobe sine", "lobe cosine", "valve rate", "error sine", "error cosine", "goal rate")
+        return (*fingers, "lobe sine", "lobe cosine", "valve rate", "error sine", "error cosine", "near error", "goal rate")
 
     @property
     def scaling(self) -> tuple[str, ...]:
@@ -110,8 +110,8 @@ class TurnTask:
         distance = abs(self.error_rad(state, memory))
         speeds = np.abs(state.joints.velocity_rad_s)
         reward = (
-            config.near_bonus * (distance < config.near_rad)
-            + config.success_bonus * (distance < config.success_rad)
+            config.near_bonus * math.exp(-((distance / config.near_rad) ** 2))
+            + config.success_bonus * math.exp(-((distance / config.success_rad) ** 2))
             - config.distance_weight * distance
             - config.velocity_weight * float(np.where(speeds >= _SLOW_RAD_S, speeds, 0.0).mean())
             - config.intervention_weight * changed
@@ -124,7 +124,8 @@ class TurnTask:
         error = self.error_rad(state, memory)
         turning = (
             *(math.sin(lobe), math.cos(lobe), _RATE_SCALE * valve.velocity_rad_s),
-            *(math.sin(error), math.cos(error), _RATE_SCALE * self.config.goal_rad_s),
+            # Near the goal a hundredth of a radian counts.
+            *(math.sin(error), math.cos(error), min(1.0, max(-1.0, error / self.config.near_rad)), _RATE_SCALE * self.config.goal_rad_s),
         )
         whole = np.concatenate([self._pose(joints.position_rad), _RATE_SCALE * joints.velocity_rad_s, memory.pose, turning])
         bounded: Observation = np.minimum(np.maximum(whole, -OBSERVATION_BOUND), OBSERVATION_BOUND).astype(np.float32)
