@@ -56,19 +56,9 @@ class TimedCollector(Collector):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (those of a collector)
         super().__init__(*arguments, **options)
-        self.camera: Camera | None = None
-        self.taking_s: list[float] = []
         self.frame_s: list[float] = []
         self.handing_s: list[float] = []
         self.late_s: list[float] = []
-
-    def _look(self) -> CameraFrame | None:
-        if self.silent or self.camera is None:
-            return None
-        start_s = monotonic_s()
-        frame = self.camera.capture()
-        self.taking_s.append(monotonic_s() - start_s)
-        return frame
 
     def _append_frame(self, frame: CameraFrame, later: int) -> None:
         start_s = monotonic_s()
@@ -82,6 +72,23 @@ class TimedCollector(Collector):
         start_s = monotonic_s()
         super()._append(*arguments)
         self.handing_s.append(monotonic_s() - start_s)
+
+
+class TimedCamera:
+    """Implements Camera on another one, and takes its time."""
+
+    def __init__(self, camera: Camera) -> None:
+        self._camera = camera
+        self.taking_s: list[float] = []
+
+    def capture(self) -> CameraFrame:
+        start_s = monotonic_s()
+        frame = self._camera.capture()
+        self.taking_s.append(monotonic_s() - start_s)
+        return frame
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,8 @@ def real_time(config: RunConfig, seconds: float, *, logged: bool) -> Loop:
             )
             collector.silent = not logged
             collector.adopt(1, np.zeros(layout.vector_size, np.float32))
-            with usb_camera(config, config.camera.width_px) if logged and config.camera is not None else nullcontext() as collector.camera:
+            with usb_camera(config, config.camera.width_px) if logged and config.camera is not None else nullcontext() as camera:
+                env.eye = timed = None if camera is None else TimedCamera(camera)
                 tick = _drive(collector, round(seconds * config.control_hz))
             made = tuple(ring.head for ring in (*streams, *link.frames))
             missed = env.timing.missed
@@ -148,7 +156,8 @@ def real_time(config: RunConfig, seconds: float, *, logged: bool) -> Loop:
     found = (len(kept), len(kept_bus), sum(map(len, frames)))[: len(made)]
     if found != made:
         raise RobotError(f"{found} steps, bus ticks and frames are in the log, {made} were handed over")
-    taking_s, frame_s, handing_s = map(np.array, (collector.taking_s, collector.frame_s, collector.handing_s))
+    taking_s = np.array([] if timed is None else timed.taking_s)
+    frame_s, handing_s = map(np.array, (collector.frame_s, collector.handing_s))
     late_s = kept["lateness_s"] if logged else np.array(collector.late_s)
     images = np.concatenate([own.images() for own in stepped]) if stepped else None
     frame_bytes = sum(len(png) for own in frames for png in own.pngs)

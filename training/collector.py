@@ -66,7 +66,7 @@ class Collector:
         mean: Whether to take the policy's mean action, as a robot does that has learned.
         box: What the policy's actions are clipped to.
         person: Returns the action of a person who drives now, shape (a,); None while nobody does.
-        frames: Stream of frame records, one of each step; None: nobody looks.
+        frames: Stream of frame records, one of each observation; None: none is recorded.
 
     Attributes:
         mean: Whether the policy's mean action is taken.
@@ -160,12 +160,9 @@ class Collector:
         # Whose gamepad is gone ends the run: nobody is to wait until it comes back.
         person = self._person()
         try:
-            # Before the action: what is recorded is what an action could be chosen by.
-            frame = self._look()
+            frame = self._env.frame
             action = self.box.clip(self._action(observation, explore=explore)) if person is None else person
             result = self._env.advance(action)
-            # A value that goes on beyond the episode is that of what is seen then.
-            last = self._look() if result.terminated or result.truncated else None
         except RobotError as error:
             self._interrupted += 1
             if self._interrupted > _INTERRUPTIONS:
@@ -177,6 +174,8 @@ class Collector:
             self._helped = True
             if result.mode is Mode.ACTIVE:
                 result = replace(result, mode=Mode.TELEOP)
+        # A value that goes on beyond the episode is that of what is seen then.
+        last = result.frame if result.terminated or result.truncated else None
         version = self._version if person is None and not explore else None
         self._append(observation, action, result, version or 0, (frame, last))
         self._observation = result.observation
@@ -189,9 +188,6 @@ class Collector:
             if not self._helped:
                 self.box.judge(failed=result.terminated or result.mode is Mode.HOLD)
         return result
-
-    def _look(self) -> CameraFrame | None:
-        return None if self._frames is None else self._env.look()
 
     def _action(self, observation: Vector, *, explore: bool) -> Vector:
         if explore or self._version is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, SupportsFloat
 
 import gymnasium
@@ -41,6 +41,7 @@ class StepResult:
         mode: HOLD when the guard took over: such a tick is never trained on.
         reasons: Stages of the guard that changed a command in this tick.
         ticks: The bus ticks.
+        frame: Of the camera, taken with the observation; None where nobody looks.
     """
 
     observation: Observation
@@ -52,6 +53,7 @@ class StepResult:
     mode: Mode
     reasons: Reason
     ticks: list[BusTick]
+    frame: CameraFrame | None = None
 
 
 class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory]):
@@ -70,7 +72,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         timing: What the loop's real-time clock counts; stays at 0 where no clock is real.
         skip_to: Moves a simulated clock on to a time, s; does nothing where time is real.
         camera: For `rgb_array` and films, made when first needed.
-        eye: The camera whose frames are recorded, of their size; closed with the environment.
+        eye: The camera of which each observation has a frame; closed with the environment.
         render_mode: None or "rgb_array".
         bus_errors: Returns how many answers of motors did not come or were errors; NaN where there is no bus.
     """
@@ -110,7 +112,9 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         self._skip_to = skip_to
         self._make_camera = camera
         self._camera: Camera | None = None
-        self._eye = eye
+        self.eye = eye
+        # That of the newest observation.
+        self.frame: CameraFrame | None = None
         # Of the newest reset, for the log.
         self.reset_ticks: Sequence[BusTick] = ()
         self._state: RobotState | None = None
@@ -131,10 +135,11 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
 
         Raises:
             RobotError: If the robot does not begin.
+            CameraError: If its camera gives no picture.
         """
         self._skip_to(not_before_s)
         self.reset_ticks = self._reset(rng, goes_on)
-        self._state = self.motion.robot.read()
+        self._state = self._seen(self.motion.robot.read())
         self._steps = 0
         observation, self._memory = self.task.start(self._state, rng)
         return observation
@@ -154,13 +159,14 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
 
         Raises:
             UsageError: If called before `reset`.
-            RobotError: If the robot fails: the end of this tick was not measured, and there is no transition.
+            RobotError: If the robot or its camera fails: the end of this tick was not measured, and there is no transition.
             StaleError: If there is an arena and the robot has no tracked base.
         """
         if self._state is None or self._memory is None:
             raise UsageError("step was called before reset: call reset first")
         wanted = frozen_array(action)
-        self._state, ticks = self.motion.advance(self.task.target(wanted, self._memory), self._state)
+        state, ticks = self.motion.advance(self.task.target(wanted, self._memory), self._state)
+        self._state = self._seen(state)
         step = self.task.finish(wanted, self._memory, ticks, self._state)
         self._memory = step.memory
         self._steps += 1
@@ -180,6 +186,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
             Mode.HOLD if held else Mode.ACTIVE,
             reasons,
             ticks,
+            self.frame,
         )
 
     def turn(self, angle_rad: float) -> None:
@@ -213,19 +220,15 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
             self._state, _ = self.motion.advance(Command(self._state.joints.position_rad), self._state)
         self._memory = None
 
-    def look(self) -> CameraFrame:
-        """Return what belongs to the newest observation: the newest frame of the camera whose frames are recorded.
-
-        Raises:
-            UsageError: If there is none.
-            CameraError: If it gives none.
-        """
-        if self._eye is None:
-            raise UsageError("no frames of this robot are recorded: set camera in its configuration")
+    def _seen(self, state: RobotState) -> RobotState:
+        """Return a state with the newest frame of the camera, if there is one: what an action can be chosen by."""
+        if self.eye is None:
+            return state
         try:
-            return self._eye.capture()
+            self.frame = self.eye.capture()
         except RobotError as error:
             raise CameraError(str(error)) from error
+        return replace(state, frame=self.frame)
 
     def render(self) -> NDArray[np.uint8] | None:
         if self.render_mode is None:
@@ -247,6 +250,6 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
     def close(self) -> None:
         # A camera whose driver hangs keeps a robot waiting for nothing.
         self._close()
-        for camera in (self._camera, self._eye):
+        for camera in (self._camera, self.eye):
             if camera is not None:
                 camera.close()

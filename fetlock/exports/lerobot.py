@@ -142,7 +142,7 @@ def _write_data(recording: Recording, folder: Path, file_bytes: int) -> tuple[li
             own = None
             if seen:
                 table = table.append_column(_CAMERA, _images(episode))
-                own = count_pixels(episode.frames.decoded())
+                own = count_pixels(episode.frames.of_steps(episode.steps).decoded())
                 pixels = own if pixels is None else pixels + own
             if writer is None or path.stat().st_size >= file_bytes:
                 if writer is not None:

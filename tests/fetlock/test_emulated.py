@@ -70,7 +70,7 @@ def test_the_emulated_machine_is_filmed_as_the_simulation_is_and_moves_no_differ
                 result = env.advance(np.full(12, 0.3, np.float32))
                 film.update(result.observation.tobytes())
                 film.update(env.picture().tobytes())
-                frame = env.look()
+                frame = result.frame
                 assert frame.image.shape == (32, 48, 3)
                 assert frame.stamp_s == pytest.approx(result.ticks[-1].state.joints.stamp_s + 0.01, abs=1e-9)
                 film.update(frame.image.tobytes())

@@ -63,14 +63,18 @@ def test_each_step_of_a_run_has_the_frame_of_its_observation(run_folder: Path, l
         stamp_s = 0.0
         for episode, log in enumerate(logs):
             assert log.frames is not None
-            np.testing.assert_array_equal(log.frames.sequence, log.steps["sequence"])
+            first, count, ended = int(log.steps["sequence"][0]), len(log.steps), bool(log.steps["truncated"][-1])
+            np.testing.assert_array_equal(log.frames.sequence, first + np.arange(count + ended))
+            images, stamps_s = log.frames.images(), log.frames.stamp_s
             observation = env.begin(episode_rng(0, 0, episode), np.floor(stamp_s) + 2.0 if episode else 2.0)
-            for step, image, taken_s in zip(log.steps, log.frames.images(), log.frames.stamp_s, strict=True):
+            for number, step in enumerate(log.steps):
                 assert observation.tobytes() == step["observation"].tobytes()
-                seen = env.look()
-                assert (seen.image.tobytes(), seen.stamp_s) == (image.tobytes(), taken_s)
+                assert (env.frame.image.tobytes(), env.frame.stamp_s) == (images[number].tobytes(), stamps_s[number])
                 observation = env.advance(step["action"]).observation
                 stamp_s = float(step["stamp_s"])
+            assert ended is (len(images) > count)
+            if ended:
+                assert env.frame.image.tobytes() == images[count].tobytes()
     finally:
         env.close()
 
@@ -80,8 +84,7 @@ def test_films_keep_their_own_size_and_judges_see_nothing(run_folder: Path) -> N
     try:
         env.begin(np.random.default_rng(0))
         assert env.picture().shape == (40, 60, 3)
-        with pytest.raises(UsageError, match="set camera"):
-            env.look()
+        assert env.frame is None
     finally:
         env.close()
 
@@ -92,8 +95,9 @@ def test_log_commands_say_what_there_is_and_what_is_missing(
     told = json.loads(call(capsys, "log", "info", run_folder, "--json"))
     first = logs[0].frames
     assert first is not None
-    assert (told["frames"], told["frame_sizes_px"], told["frame_bytes"]) == (40, ["32 x 24"], sum(map(len, first.pngs)))
-    assert f"{STEPS} frames: as they were written" in call(capsys, "log", "verify", run_folder)
+    assert (told["frames"], told["frame_sizes_px"], told["frame_bytes"]) == (41, ["32 x 24"], sum(map(len, first.pngs)))
+    # That of the last observation of the episode that ended.
+    assert f"{STEPS + 1} frames: as they were written" in call(capsys, "log", "verify", run_folder)
     source, part = run_folder / "rollouts" / "c0-e000000.mcap", tmp_path / "part.mcap"
     assert "7 steps, 14 bus ticks, 7 frames" in call(capsys, "log", "cut", source, "--from", "3", "--to", "9", "--out", part)
     kept = read_log(part, frames=True).frames
@@ -105,7 +109,7 @@ def test_log_commands_say_what_there_is_and_what_is_missing(
     for name, frames, steps, said in (
         ("lost", first.where(first.sequence != 5), log.steps, "1 of 40 steps have no frame, the first is step 5"),
         ("none", first.where(first.sequence > 99), log.steps, "40 of 40 steps have no frame"),
-        ("more", first, log.steps[:38], "2 frames are of no step of this log, the first is of step 38"),
+        ("more", first, log.steps[:38], "3 frames are of no step of this log, the first is of step 38"),
         ("torn", type(first)(first.sequence, first.stamp_s, broken), log.steps, "the frame of step 4 is no image"),
     ):
         writer = EpisodeWriter(tmp_path, 0, ord(name[0]), steps.dtype, log.bus.dtype, metadata)
@@ -117,7 +121,7 @@ def test_log_commands_say_what_there_is_and_what_is_missing(
 
 
 def test_rerun_gets_the_pictures(run_folder: Path, logs: list[RolloutLog], tmp_path: Path, capsys: Capture) -> None:
-    assert f"{STEPS} frames" in call(capsys, "export", run_folder, "--to", "rrd", "--out", tmp_path / "seen.rrd")
+    assert f"{STEPS + 1} frames" in call(capsys, "export", run_folder, "--to", "rrd", "--out", tmp_path / "seen.rrd")
     reader = RrdReader(tmp_path / "seen.rrd")
     (entry,) = reader.recordings()
     batches = [chunk.to_record_batch() for chunk in reader.stream(store=entry) if chunk.entity_path == "/c0/camera" and not chunk.is_static]
@@ -138,9 +142,10 @@ def test_a_lerobot_data_set_has_the_images_of_the_log(run_folder: Path, logs: li
     assert info["features"][name] == {"dtype": "image", "shape": [24, 32, 3], "names": ["height", "width", "channels"]}
     table = pq.read_table(out / "data" / "chunk-000" / "file-000.parquet")
     assert table.schema.names == list(info["features"])
-    pngs = [png for log in logs if log.frames for png in log.frames.pngs]
+    own = [log.frames.of_steps(log.steps) for log in logs if log.frames]
+    pngs = [png for frames in own for png in frames.pngs]
     assert [cell["bytes"] for cell in table.column(name).to_pylist()] == pngs
-    pixels = np.concatenate([log.frames.images() for log in logs if log.frames]) / 255.0
+    pixels = np.concatenate([frames.images() for frames in own]) / 255.0
     stats = json.loads((out / "meta" / "stats.json").read_text())[name]
     for kind, expected in {"mean": pixels.mean((0, 1, 2)), "std": pixels.std((0, 1, 2)), "min": pixels.min((0, 1, 2))}.items():
         np.testing.assert_allclose(stats[kind], expected.reshape(3, 1, 1), atol=1e-12)
