@@ -1,13 +1,20 @@
 """Tasks: what the policy sees, what its actions mean, what is rewarded and when it is over, as pure functions."""
 
 from training.tasks.legs import JointOffsets, LegMap, SwingExtension
+from training.tasks.seeing import SeeingTask
 from training.tasks.task import Measure, Outcome, Step, Task
 from training.tasks.turn import TurnTask
-from training.tasks.turn_config import AnyTurnConfig, ClawScrewConfig, ClawTurnConfig
+from training.tasks.turn_config import AnyTurnConfig, ClawScrewConfig, ClawTurnConfig, ClawTurnPixelsConfig
 from training.tasks.walk import WalkTask
 from training.tasks.walk_config import AnyWalkConfig, KittyWalkConfig, WalkConfig
 
-_KINDS: tuple[type[AnyWalkConfig | AnyTurnConfig], ...] = (WalkConfig, KittyWalkConfig, ClawTurnConfig, ClawScrewConfig)
+_KINDS: tuple[type[AnyWalkConfig | AnyTurnConfig], ...] = (
+    WalkConfig,
+    KittyWalkConfig,
+    ClawTurnConfig,
+    ClawTurnPixelsConfig,
+    ClawScrewConfig,
+)
 
 
 def measure_of(kind: str) -> Measure:
@@ -21,11 +28,13 @@ __all__ = [
     "AnyWalkConfig",
     "ClawScrewConfig",
     "ClawTurnConfig",
+    "ClawTurnPixelsConfig",
     "JointOffsets",
     "KittyWalkConfig",
     "LegMap",
     "Measure",
     "Outcome",
+    "SeeingTask",
     "Step",
     "SwingExtension",
     "Task",

@@ -17,7 +17,7 @@ from robot.types import Command, FloatArray, RobotState, TrackedAngle, frozen_ar
 from safety.motion import BusTick
 from safety.types import INTERVENTIONS
 from training.tasks.task import Observation, Outcome, Step, intervention
-from training.tasks.turn_config import AnyTurnConfig, ClawTurnConfig
+from training.tasks.turn_config import AnyTurnConfig, TurnToSettings
 
 # Fingers, and the joints of each.
 _FINGERS, _JOINTS = ("first", "second", "thumb"), ("side", "middle", "tip")
@@ -56,8 +56,10 @@ class TurnTask:
 
     @property
     def observation_names(self) -> tuple[str, ...]:
-        """Fingers: angles, rates and state of the low-pass; then where the valve is for them, and to its goal."""
+        """Fingers: angles, rates and state of the low-pass; then where the valve is for them, and to its goal; or the goal alone."""
         fingers = (f"{what}{name}" for what in ("", "rate ", "applied ") for name in self.action_names)
+        if self.config.valve_hidden:
+            return (*fingers, "goal sine", "goal cosine", "goal rate")
         return (*fingers, "lobe sine", "lobe cosine", "valve rate", "error sine", "error cosine", "near error", "goal rate")
 
     @property
@@ -68,7 +70,7 @@ class TurnTask:
     def start(self, state: RobotState, rng: np.random.Generator) -> tuple[Observation, TurnMemory]:
         """Begin an episode: the low-pass starts from the measured pose. Raises StaleError if nothing measures the valve."""
         config = self.config
-        if isinstance(config, ClawTurnConfig):
+        if isinstance(config, TurnToSettings):
             goal_rad = config.goal_center_rad + config.goal_spread_rad * float(rng.uniform(-1.0, 1.0))
         else:
             goal_rad = _valve(state).angle_rad
@@ -119,17 +121,22 @@ class TurnTask:
         return Outcome(reward, False, float(distance < config.success_rad))
 
     def _observation(self, state: RobotState, memory: TurnMemory) -> Observation:
-        valve, joints = _valve(state), state.joints
-        lobe = self.config.lobes * valve.angle_rad
-        error = self.error_rad(state, memory)
-        turning = (
-            *(math.sin(lobe), math.cos(lobe), _RATE_SCALE * valve.velocity_rad_s),
-            # Near the goal a hundredth of a radian counts.
-            *(math.sin(error), math.cos(error), min(1.0, max(-1.0, error / self.config.near_rad)), _RATE_SCALE * self.config.goal_rad_s),
-        )
+        joints = state.joints
+        turning = self._turning(state, memory)
         whole = np.concatenate([self._pose(joints.position_rad), _RATE_SCALE * joints.velocity_rad_s, memory.pose, turning])
         bounded: Observation = np.minimum(np.maximum(whole, -OBSERVATION_BOUND), OBSERVATION_BOUND).astype(np.float32)
         return bounded
+
+    def _turning(self, state: RobotState, memory: TurnMemory) -> tuple[float, ...]:
+        goal_rate = _RATE_SCALE * self.config.goal_rad_s
+        if self.config.valve_hidden:
+            return math.sin(memory.goal_rad), math.cos(memory.goal_rad), goal_rate
+        valve, error = _valve(state), self.error_rad(state, memory)
+        lobe = self.config.lobes * valve.angle_rad
+        # Near the goal a hundredth of a radian counts.
+        near = min(1.0, max(-1.0, error / self.config.near_rad))
+        felt = math.sin(lobe), math.cos(lobe), _RATE_SCALE * valve.velocity_rad_s
+        return (*felt, math.sin(error), math.cos(error), near, goal_rate)
 
 
 def _valve(state: RobotState) -> TrackedAngle:

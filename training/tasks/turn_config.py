@@ -42,10 +42,9 @@ class TurnSettings(BaseModel):
         return named(self, parts)
 
 
-class ClawTurnConfig(TurnSettings):
-    """Turn the valve to an angle."""
+class TurnToSettings(TurnSettings):
+    """Turning to an angle."""
 
-    kind: Literal["claw_turn"] = "claw_turn"
     goal_spread_rad: float = Field(
         default=math.pi, ge=0.0, le=math.pi, description="Half-width of the goal of an episode, about goal_center_rad."
     )
@@ -63,10 +62,25 @@ class ClawTurnConfig(TurnSettings):
         return self.mark_share
 
 
+class ClawTurnConfig(TurnToSettings):
+    """Turn the valve to an angle, which is measured."""
+
+    kind: Literal["claw_turn"] = "claw_turn"
+    valve_hidden: ClassVar[bool] = False
+
+
+class ClawTurnPixelsConfig(TurnToSettings):
+    """Turn the valve to an angle by sight alone (arXiv 1812.05905); what measures the valve serves the reward, as on the paper's claw."""
+
+    kind: Literal["claw_turn_pixels"] = "claw_turn_pixels"
+    valve_hidden: ClassVar[bool] = True
+
+
 class ClawScrewConfig(TurnSettings):
     """Keep the valve turning at a speed: follow a goal that goes ahead."""
 
     kind: Literal["claw_screw"] = "claw_screw"
+    valve_hidden: ClassVar[bool] = False
     time_limit_steps: int = Field(default=80, ge=1, description="80 are 8 s at 10 Hz.")
     goal_rad_s: float = Field(default=0.5, ge=-3.0, le=3.0, description="Speed of the goal.")
     mark_share: float = Field(default=0.5, gt=0.0, lt=1.0, description="The mark that the task is learned at: share of the time on goal.")
@@ -77,4 +91,4 @@ class ClawScrewConfig(TurnSettings):
         return self.mark_share
 
 
-AnyTurnConfig = ClawTurnConfig | ClawScrewConfig
+AnyTurnConfig = ClawTurnConfig | ClawTurnPixelsConfig | ClawScrewConfig
