@@ -58,7 +58,7 @@ def steer(policy: Path, rate_deg_s: float) -> Steered:
         for step in range(straight + turning):
             if step >= straight:
                 env.turn(math.radians(rate_deg_s) / config.control_hz)
-            result = env.advance(pilot.actor.act(observation, None))
+            result = env.advance(pilot.actor.act(observation, None, env.image))
             observation, before_rad, yaw_rad = result.observation, yaw_rad, _yaw_rad(env.motion.robot.read())
             if step >= straight:
                 turned_rad += (yaw_rad - before_rad + math.pi) % (2.0 * math.pi) - math.pi

@@ -13,6 +13,7 @@ from fetlock.config import RunConfig, task_of
 from fetlock.guarding import guard_of
 from fetlock.machines import PICTURE_PX, EmulatedConfig, HardwareConfig, body_kind, names_of_joints
 from fetlock.resets import routine_of
+from policy.image import FrameStack
 from policy.layout import PolicyLayout
 from robot.clock import PacedClock, RealTimeClock, TickStatistics
 from robot.protocols import Clock
@@ -21,7 +22,7 @@ from sim import SimulatedConfig, simulate
 from training.contract import Contract
 from training.env import RobotEnv
 from training.evaluation import Mark
-from training.tasks import AnyWalkConfig, Task, TurnTask, WalkTask
+from training.tasks import AnyWalkConfig, SeeingTask, Task, TurnTask, WalkTask
 
 
 def make_env(
@@ -82,6 +83,7 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, pict
         skip_to=machine.skip_to,
         camera=None if machine.camera is None else partial(machine.camera, *picture_px),
         eye=eye,
+        stack=frame_stack(config),
         render_mode=render_mode,
         bus_errors=lambda: machine.robot.bus_errors,
     )
@@ -123,6 +125,7 @@ def _simulated_env(
         skip_to=simulation.clock.skip_to,
         camera=partial(simulation.camera, *picture_px),
         eye=eye,
+        stack=frame_stack(config),
         render_mode=render_mode,
     )
 
@@ -130,15 +133,23 @@ def _simulated_env(
 def judged_config(config: RunConfig) -> RunConfig:
     """Return the configuration to judge policies of a run with.
 
-    Each begins in the same start poses, however the run's episodes do, and goes as far as it gets in its time; nothing of it is recorded.
+    Each begins in the same start poses, however the run's episodes do, and goes as far as it gets in its time; nothing of it is recorded,
+    and nobody looks but a policy that sees.
     """
-    return config.model_copy(update={"reset": "teleport", "arena": None, "camera": None})
+    blind = {} if config.sac.encoder is not None else {"camera": None}
+    return config.model_copy(update={"reset": "teleport", "arena": None, **blind})
 
 
 def make_task(config: RunConfig, policy_period_s: float) -> Task[Any]:
     """Build the task of a configuration."""
-    task = task_of(config)
-    return WalkTask(task, policy_period_s) if isinstance(task, AnyWalkConfig) else TurnTask(task, policy_period_s)
+    chosen = task_of(config)
+    task: Task[Any] = WalkTask(chosen, policy_period_s) if isinstance(chosen, AnyWalkConfig) else TurnTask(chosen, policy_period_s)
+    return task if config.sac.encoder is None else SeeingTask(task, policy_period_s)
+
+
+def frame_stack(config: RunConfig) -> FrameStack | None:
+    """Return what gathers the frames that a policy sees; None if it sees nothing."""
+    return None if config.image is None else FrameStack(config.image)
 
 
 def policy_layout(config: RunConfig) -> PolicyLayout:
@@ -157,6 +168,7 @@ def policy_layout(config: RunConfig) -> PolicyLayout:
         control_hz=config.control_hz,
         action_scaling=task.scaling,
         hidden=config.sac.network.hidden,
+        image=config.image,
     )
 
 

@@ -17,19 +17,20 @@ from fetlock.config_help import config_help
 from fetlock.flags import Flag, apply, flag_of, overlaid, read_flags
 from fetlock.guarding import read_limits, require_able
 from fetlock.machines import EmulatedConfig, HardwareConfig, body_kind, names_of_joints, simulated
+from policy.image import ImageLayout
 from robot.errors import UsageError
 from safety.arena import ArenaConfig
 from safety.limits import GuardConfig
 from sim import ClawConfig, DynamixelMinitaurConfig, KittyConfig, MinitaurConfig
 from training.config import FramesConfig, PriorConfig, SacConfig, TrainConfig
-from training.tasks import AnyWalkConfig, ClawScrewConfig, ClawTurnConfig, KittyWalkConfig, WalkConfig
+from training.tasks import AnyWalkConfig, ClawScrewConfig, ClawTurnConfig, ClawTurnPixelsConfig, KittyWalkConfig, WalkConfig
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "minitaur_walk.yaml"
 # A rate counts as a whole multiple of another within this relative error: 1/3 of 100 Hz written as 33.333333333 does.
 _RATE_TOLERANCE = 1e-9
 # The tasks that fit each robot; robots on legs can also turn around by themselves.
 _LEGGED = {"minitaur": ("walk",), "minitaur_dynamixel": ("walk",), "kitty": ("kitty_walk",)}
-_TASKS = {**_LEGGED, "claw": ("claw_turn", "claw_screw")}
+_TASKS = {**_LEGGED, "claw": ("claw_turn", "claw_turn_pixels", "claw_screw")}
 
 
 def _kind_or(default: str) -> Callable[[object], str]:
@@ -50,11 +51,12 @@ RobotConfig = Annotated[
     | Annotated[HardwareConfig, Tag("dynamixel")],
     Discriminator(_kind_or("minitaur")),
 ]
-AnyTaskConfig = WalkConfig | KittyWalkConfig | ClawTurnConfig | ClawScrewConfig
+AnyTaskConfig = WalkConfig | KittyWalkConfig | ClawTurnConfig | ClawTurnPixelsConfig | ClawScrewConfig
 TaskConfig = Annotated[
     Annotated[WalkConfig, Tag("walk")]
     | Annotated[KittyWalkConfig, Tag("kitty_walk")]
     | Annotated[ClawTurnConfig, Tag("claw_turn")]
+    | Annotated[ClawTurnPixelsConfig, Tag("claw_turn_pixels")]
     | Annotated[ClawScrewConfig, Tag("claw_screw")],
     Discriminator(_kind_or("walk")),
 ]
@@ -92,6 +94,12 @@ class RunConfig(BaseModel):
     prior: PriorConfig | None = None
 
     @property
+    def image(self) -> ImageLayout | None:
+        """What the policy sees; None if it sees nothing."""
+        encoder, camera = self.sac.encoder, self.camera
+        return None if encoder is None or camera is None else encoder.layout(camera.width_px, camera.height_px)
+
+    @property
     def realtime(self) -> bool:
         """Whether training follows the clock: a robot of metal does in any case."""
         return self.train.realtime or isinstance(self.robot, HardwareConfig)
@@ -125,6 +133,22 @@ class RunConfig(BaseModel):
                 "camera asks for frames of a camera, and this robot has none: set robot.camera to a file that says how it is opened "
                 "(docs/hardware.md), or set camera to null"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _policy_sees(self) -> Self:
+        if self.sac.encoder is not None and self.camera is None:
+            raise ValueError(
+                "sac.encoder is for what a camera sees, and camera is null: give its frames' size, such as --camera.width-px 32 "
+                "--camera.height-px 32, or set sac.encoder to null"
+            )
+        if isinstance(self.task, ClawTurnPixelsConfig) and self.sac.encoder is None:
+            raise ValueError(
+                "task.kind claw_turn_pixels hides the valve, and this policy sees nothing: set sac.encoder.kind (paper, drq or residual), "
+                "or use claw_turn"
+            )
+        # Raises where the frames are too small for the encoder.
+        _ = self.image
         return self
 
     @model_validator(mode="after")

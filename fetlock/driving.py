@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fetlock.build import make_env, make_task, policy_layout
+from fetlock.build import frame_stack, make_env, make_task, policy_layout
 from fetlock.cameras import open_eye
 from fetlock.config import RunConfig, task_of
 from fetlock.keyboard import space_stops
@@ -191,6 +191,7 @@ def _drive_client(
         arena=config.arena,
         timing=timing,
         eye=eye,
+        stack=frame_stack(config),
     )
     set_timer_slack()
     report = _drive(folder, pilot, config, env, seconds, realtime=True)

@@ -9,6 +9,7 @@ from typing import Any
 from fetlock.build import make_env
 from fetlock.config import DEFAULT_CONFIG, load_config
 from training.env import RobotEnv
+from training.pixel_env import PixelEnv
 
 
 def minitaur_walk(render_mode: str | None = None, config: str | None = None, overrides: tuple[str, ...] = ()) -> RobotEnv[Any]:
@@ -35,6 +36,11 @@ def claw_turn(render_mode: str | None = None, config: str | None = None, overrid
 def claw_screw(render_mode: str | None = None, config: str | None = None, overrides: tuple[str, ...] = ()) -> RobotEnv[Any]:
     """The claw that keeps its valve turning, from state; as `minitaur_walk`, by default from `configs/claw_screw.yaml`."""
     return _made("claw_screw", config, overrides, render_mode)
+
+
+def claw_turn_pixels(render_mode: str | None = None, config: str | None = None, overrides: tuple[str, ...] = ()) -> PixelEnv:
+    """The claw that turns its valve to an angle that it sees; as `minitaur_walk`, by default from `configs/claw_pixels.yaml`."""
+    return PixelEnv(_made("claw_pixels", config, overrides, render_mode))
 
 
 def recorded(config: str, render_mode: str | None = None) -> RobotEnv[Any]:

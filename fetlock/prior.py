@@ -62,6 +62,8 @@ def find_beginning(config: RunConfig) -> Beginning | None:
     layout = policy_layout(config)
     networks = None if prior.policy is None else _networks(Path(prior.policy), layout, config)
     paths = _runs(prior) if prior.share else ()
+    if paths and layout.image is not None:
+        raise UsageError("a policy that sees learns from no prior data: set prior.share 0, and it begins with the networks alone")
     for path in paths:
         _require_data(path, layout)
     return Beginning(networks, paths)

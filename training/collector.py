@@ -193,8 +193,8 @@ class Collector:
         if explore or self._version is None:
             return self._rng.uniform(-1.0, 1.0, self._noise_size).astype(np.float32)
         if self.mean:
-            return self._actor.act(observation, None)
-        return self._actor.act(observation, self._rng.standard_normal(self._noise_size, dtype=np.float32))
+            return self._actor.act(observation, None, self._env.image)
+        return self._actor.act(observation, self._rng.standard_normal(self._noise_size, dtype=np.float32), self._env.image)
 
     def _append(
         self, observation: Vector, action: Vector, result: StepResult, version: int, frames: tuple[CameraFrame | None, CameraFrame | None]

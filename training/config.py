@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from policy.config import NetworkConfig
+from policy.config import EncoderConfig, NetworkConfig
 
 
 class SacConfig(BaseModel):
@@ -16,6 +16,8 @@ class SacConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: NetworkConfig = NetworkConfig()
+    # Null: the policy sees nothing. Otherwise the frames of `camera` are its observation, beside what the task feels.
+    encoder: EncoderConfig | None = None
     batch_size: int = Field(default=256, ge=1)
     discount: float = Field(default=0.99, ge=0.0, lt=1.0)
     # Polyak rate of the target critics.

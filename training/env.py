@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from policy.image import FrameStack, Image
 from robot.clock import TickStatistics
 from robot.errors import CameraError, RobotError, UsageError
 from robot.protocols import Camera
@@ -73,6 +74,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         skip_to: Moves a simulated clock on to a time, s; does nothing where time is real.
         camera: For `rgb_array` and films, made when first needed.
         eye: The camera of which each observation has a frame; closed with the environment.
+        stack: Of frames, for a policy that sees; None: its frames are recorded and no more.
         render_mode: None or "rgb_array".
         bus_errors: Returns how many answers of motors did not come or were errors; NaN where there is no bus.
     """
@@ -91,6 +93,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         skip_to: Callable[[float], None] = lambda _: None,
         camera: Callable[[], Camera] | None = None,
         eye: Camera | None = None,
+        stack: FrameStack | None = None,
         render_mode: str | None = None,
         bus_errors: Callable[[], float] = lambda: math.nan,
     ) -> None:
@@ -113,8 +116,10 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         self._make_camera = camera
         self._camera: Camera | None = None
         self.eye = eye
-        # That of the newest observation.
+        # Those of the newest observation: shape (stack, height, width, 3), uint8, oldest first.
         self.frame: CameraFrame | None = None
+        self.image: Image | None = None
+        self.stack = stack
         # Of the newest reset, for the log.
         self.reset_ticks: Sequence[BusTick] = ()
         self._state: RobotState | None = None
@@ -139,6 +144,8 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         """
         self._skip_to(not_before_s)
         self.reset_ticks = self._reset(rng, goes_on)
+        if self.stack is not None:
+            self.stack.clear()
         self._state = self._seen(self.motion.robot.read())
         self._steps = 0
         observation, self._memory = self.task.start(self._state, rng)
@@ -228,6 +235,8 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
             self.frame = self.eye.capture()
         except RobotError as error:
             raise CameraError(str(error)) from error
+        if self.stack is not None:
+            self.image = self.stack.push(self.frame.image)
         return replace(state, frame=self.frame)
 
     def render(self) -> NDArray[np.uint8] | None:

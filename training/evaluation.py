@@ -80,7 +80,7 @@ def run_episode(
     observation = env.begin(np.random.default_rng([_EVALUATION_STREAM, seed]))
     tally = Tally()
     while True:
-        result = env.advance(actor.act(observation, None))
+        result = env.advance(actor.act(observation, None, env.image))
         each_step()
         observation = result.observation
         if (episode := tally.add(result, limit)) is not None:

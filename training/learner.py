@@ -14,6 +14,8 @@ from policy.layout import PolicyLayout, Vector
 from robot.errors import UsageError
 from training.config import PriorConfig, SacConfig, TrainConfig
 from training.episodes import EpisodeBook, EpisodeSummary
+from training.pixel_replay import PixelReplay
+from training.pixel_sac import PixelSac
 from training.precision import choose_products
 from training.prior import Prior
 from training.replay import Replay, sample
@@ -34,15 +36,15 @@ class Learner:
     """
 
     def __init__(self, layout: PolicyLayout, sac: SacConfig, train: TrainConfig, seed: int, *, compiled: bool) -> None:
-        observation, action = self._sizes = len(layout.observation_names), len(layout.action_names)
+        self._sizes = len(layout.observation_names), len(layout.action_names)
         choose_products(sac)
         # Dropout draws from torch's global generator.
         torch.manual_seed(seed)
         self.layout = layout
         self._config = sac
         self._seed = seed
-        self.sac = Sac(observation, action, sac, seed, compiled=compiled)
-        self.replay = Replay(observation, action, train.replay_capacity)
+        self.sac = self._algorithm(sac, seed, compiled=compiled)
+        self.replay = self._memory(train.replay_capacity)
         self.book = EpisodeBook()
         self._prior: tuple[Replay, PriorConfig] | None = None
         self._begun = False
@@ -78,27 +80,52 @@ class Learner:
             data.extend(prior.steps)
             self._prior = data, config
 
-    def add(self, records: NDArray[np.void]) -> list[EpisodeSummary]:
-        """Take step records, each once and in order; return the episodes that they finished."""
-        self.replay.extend(records)
+    def add(self, records: NDArray[np.void], frames: NDArray[np.void] | None = None, collector: int = 0) -> list[EpisodeSummary]:
+        """Take step records, each once and in order; return the episodes that they finished.
+
+        Args:
+            records: Of `training.records.step_dtype`.
+            frames: Of `training.records.frame_dtype`, in order, of the steps' collector; one that comes twice counts once. None: the policy
+                sees nothing.
+            collector: Whose frames they are.
+        """
+        if isinstance(self.replay, Replay):
+            self.replay.extend(records)
+        elif frames is not None:
+            self.replay.extend(records, frames, collector)
         return self.book.add(records)
 
     def update(self) -> Metrics:
         """Do the updates of one environment step."""
-        return self.sac.update(sample(self._parts(), self._config.updates_per_step, self.sac.generator))
+        config, generator = self._config, self.sac.generator
+        if isinstance(self.replay, Replay):
+            return self.sac.update(sample(self._parts(self.replay), config.updates_per_step, generator))
+        return self.sac.update(self.replay.sample(config.batch_size, config.updates_per_step, generator))
 
-    def _parts(self) -> list[tuple[Replay, int]]:
+    def _algorithm(self, config: SacConfig, seed: int, *, compiled: bool) -> Sac:
+        image, encoder = self.layout.image, config.encoder
+        if image is None or encoder is None:
+            return Sac(*self._sizes, config, seed, compiled=compiled)
+        return PixelSac(*self._sizes, image, encoder, config, seed, compiled=compiled)
+
+    def _memory(self, capacity: int) -> Replay | PixelReplay:
+        if self.layout.image is None:
+            return Replay(*self._sizes, capacity)
+        encoder = self._config.encoder
+        return PixelReplay(*self._sizes, self.layout.image, capacity, shift_px=None if encoder is None else encoder.shift_px)
+
+    def _parts(self, replay: Replay) -> list[tuple[Replay, int]]:
         """Return how many rows of a batch are drawn from what: of each at least one, however small the batch, until a share has faded."""
         size = self._config.batch_size
         if self._prior is None:
-            return [(self.replay, size)]
+            return [(replay, size)]
         data, prior = self._prior
         learned = self.updates / self._config.updates_per_step
         left = 1.0 if prior.fade_steps is None else 1.0 - learned / prior.fade_steps
         if left <= 0.0:
-            return [(self.replay, size)]
+            return [(replay, size)]
         count = min(size - 1, max(1, round(prior.share * left * size)))
-        return [(self.replay, size - count), (data, count)]
+        return [(replay, size - count), (data, count)]
 
     def vector(self) -> Vector:
         """Return the actor's parameters, shape (layout.vector_size,)."""
@@ -115,7 +142,7 @@ class Learner:
         """
         before = {name: value.clone() for name, value in self.sac.tensors().items()}
         generator, dropout = self.sac.generator.get_state(), torch.get_rng_state()
-        scratch = Replay(*self._sizes, self._config.batch_size)
+        scratch = self._memory(self._config.batch_size)
         scratch.fill_with_noise(self.sac.generator)
         compiled = True
         try:

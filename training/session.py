@@ -12,10 +12,11 @@ from robot.clock import monotonic_s
 from robot.transport import OverrunError, Ring
 from training.checkpoint import CheckpointState, load_checkpoint, save_checkpoint
 from training.contract import Contract
+from training.episodes import EpisodeSummary
 from training.evaluation import read_evaluations
 from training.learner import Learner
 from training.link import Link
-from training.rollout_log import read_run
+from training.rollout_log import read_run, read_seen
 from training.sac import Metrics
 from training.scalars import Scalars
 
@@ -52,6 +53,8 @@ class Session:
         self._checkpoint_every = checkpoint_every
         self._scalars = Scalars(folder / "tensorboard")
         self._next = [ring.acknowledged for ring in link.steps]
+        # Before the log is read: what it has already comes again, and does no harm.
+        self._next_frame = [ring.acknowledged for ring in link.frames]
         self._recent: list[NDArray[np.void]] = []
         self._metrics: Metrics | None = None
         self._version = 0
@@ -74,7 +77,7 @@ class Session:
             self._checkpoint_at = state.steps
         steps = read_run(self._folder / "rollouts")
         if len(steps):
-            self._scalars.remember(self.learner.add(steps))
+            self._scalars.remember(self._relearn(steps))
             self._recent = [steps[len(steps) - len(steps) % _SCALARS_EVERY :]]
             if int(steps["policy_version"].max()) > self._version:
                 self._version = int(steps["policy_version"].max()) + 1
@@ -115,12 +118,12 @@ class Session:
             if available <= 0:
                 continue
             try:
-                records = ring.read(start, min(available, _PULL_LIMIT))
+                records, frames = ring.read(start, min(available, _PULL_LIMIT)), self._frames(collector)
             except OverrunError:
-                records = self._from_log(collector, start)
+                records, frames = self._from_log(collector, start)
             self._next[collector] = start + len(records)
             ring.consume(self._next[collector])
-            self._digest(records)
+            self._digest(records, frames, collector)
             count += len(records)
         if count:
             self._report()
@@ -193,18 +196,38 @@ class Session:
         self.write_scalars()
         self._scalars.close()
 
-    def _digest(self, records: NDArray[np.void]) -> None:
-        finished = self.learner.add(records)
+    def _digest(self, records: NDArray[np.void], frames: NDArray[np.void] | None, collector: int) -> None:
+        finished = self.learner.add(records, frames, collector)
         self._recent.append(records)
         self._scalars.episodes(finished)
         if finished:
             self._link.counters.set("return", finished[-1].reward)
             self._link.counters.set("measure", finished[-1].measure)
 
-    def _from_log(self, collector: int, start: int) -> NDArray[np.void]:
-        steps = read_run(self._folder / "rollouts")
-        own: NDArray[np.void] = steps[(steps["collector"] == collector) & (steps["sequence"] >= start)]
-        return own
+    def _frames(self, collector: int) -> NDArray[np.void] | None:
+        """Take the frames that were acknowledged since the last call, those of all such steps among them; None where none is seen."""
+        if self.learner.layout.image is None:
+            return None
+        ring, start = self._link.frames[collector], self._next_frame[collector]
+        frames = ring.read(start, ring.acknowledged - start)
+        self._next_frame[collector] = start + len(frames)
+        return frames
+
+    def _from_log(self, collector: int, start: int) -> tuple[NDArray[np.void], NDArray[np.void] | None]:
+        folder = self._folder / "rollouts"
+        if self.learner.layout.image is None:
+            steps = read_run(folder)
+            return steps[(steps["collector"] == collector) & (steps["sequence"] >= start)], None
+        self._next_frame[collector] = self._link.frames[collector].acknowledged
+        parts = [(own, frames) for _, own, frames in read_seen(folder, collector, start)]
+        return np.concatenate([own for own, _ in parts]), np.concatenate([frames for _, frames in parts])
+
+    def _relearn(self, steps: NDArray[np.void]) -> list[EpisodeSummary]:
+        """Digest what the log has."""
+        if self.learner.layout.image is None:
+            return self.learner.add(steps)
+        seen = read_seen(self._folder / "rollouts")
+        return [episode for collector, own, frames in seen for episode in self.learner.add(own, frames, collector)]
 
     def _publish(self) -> None:
         self._link.weights.publish(self._version, self.learner.vector(), self._learned, self.learner.updates)

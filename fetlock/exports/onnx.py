@@ -17,7 +17,7 @@ from fetlock.exports.report import Exported, exported
 from policy.acting import NumpyActor
 from policy.layout import Vector
 from policy.snapshot import Policy
-from robot.errors import PolicyError
+from robot.errors import PolicyError, UsageError
 from robot.files import made_whole
 
 # Gemm, Relu and Tanh of float32 are the same in every operator set since (ONNX's operator changelog), and this file format goes with it
@@ -61,6 +61,8 @@ def export_onnx(policy: Policy, out: Path) -> Exported:
 def onnx_model(policy: Policy) -> onnx.ModelProto:
     """Build the graph; what must agree between policy and robot goes with it as metadata, JSON where it is not text."""
     layout = policy.config.layout
+    if layout.image is not None:
+        raise UsageError("a policy that sees is not exported to ONNX: its encoder is not written there; share its safetensors file")
     parameters = layout.split(policy.vector)
     actions, last = len(layout.action_names), len(layout.hidden)
     nodes, weights, x = [], [], "observation"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from fetlock.build import policy_layout
 from fetlock.config import RunConfig
 from fetlock.replays.logs import read_whole
 from policy.acting import NumpyActor
+from policy.image import FrameStack, Image
+from policy.layout import PolicyLayout
 from policy.snapshot import load_policy
 from robot.errors import LogError
+from training.rollout_log import NO_FRAMES, RolloutLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +66,16 @@ def compare_actions(paths: Sequence[Path], policy_path: Path, config: RunConfig)
     steps = random = same = 0
     worst, at = 0.0, ""
     for path in paths:
-        log = read_whole(path)
-        driven = log.steps[log.steps["policy_version"] > 0] if len(log.steps) else log.steps
+        log = read_whole(path, frames=layout.image is not None)
+        asked = log.steps["policy_version"] > 0 if len(log.steps) else np.zeros(0, np.bool_)
+        driven = log.steps[asked]
         steps, random = steps + len(log.steps), random + len(log.steps) - len(driven)
         if not len(driven):
             continue
         if driven["observation"].shape[1] != len(layout.observation_names) or driven["action"].shape[1] != len(layout.action_names):
             raise LogError(f"{path} has observations or actions of another size than this task: give the --config that it was made with")
-        found = np.stack([actor.act(observation, None) for observation in driven["observation"]])
+        seen = itertools.compress(_seen(path, log, layout), asked)
+        found = np.stack([actor.act(observation, None, image) for observation, image in zip(driven["observation"], seen, strict=True)])
         difference = np.abs(found.astype(np.float64) - driven["action"])
         same += int((found == driven["action"]).all(axis=1).sum())
         differences.append(difference)
@@ -82,6 +88,19 @@ def compare_actions(paths: Sequence[Path], policy_path: Path, config: RunConfig)
     rms = np.sqrt(np.mean(np.concatenate(differences) ** 2, axis=0))
     named = {name: float(value) for name, value in zip(layout.action_names, rms, strict=True)}
     return ActionComparison(len(paths), steps, random, same, named, worst, at)
+
+
+def _seen(path: Path, log: RolloutLog, layout: PolicyLayout) -> Iterator[Image | None]:
+    """Yield what the policy saw at each step; None where it sees nothing."""
+    if layout.image is None:
+        yield from itertools.repeat(None, len(log.steps))
+        return
+    frames = (log.frames or NO_FRAMES).of_steps(log.steps)
+    if len(frames) < len(log.steps):
+        raise LogError(f"{path}: {len(log.steps) - len(frames)} steps have no frame of what the policy saw: choose another episode")
+    stack = FrameStack(layout.image)
+    for image in frames.decoded():
+        yield stack.push(image)
 
 
 def sentence(comparison: ActionComparison) -> str:

@@ -2,7 +2,7 @@
 
 from training.rollout_log.frames import NO_FRAMES, Frames
 from training.rollout_log.logger import Logger
-from training.rollout_log.reader import Records, RolloutLog, log_files, place_of, read_log, read_run
+from training.rollout_log.reader import Records, RolloutLog, log_files, place_of, read_log, read_run, read_seen
 from training.rollout_log.recovery import StreamPosition, copy_log, recover, set_aside, stream_positions
 from training.rollout_log.writer import PART, EpisodeWriter, RunMetadata
 
@@ -21,6 +21,7 @@ __all__ = [
     "place_of",
     "read_log",
     "read_run",
+    "read_seen",
     "recover",
     "set_aside",
     "stream_positions",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from robot.errors import LogError
 from robot.types import ByteImage
+from training.records import frame_dtype
 
 # W3C, Portable Network Graphics, section 5.2; the header chunk: 4 bytes of length, 4 of name, 13 of content, 4 of checksum.
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -95,6 +96,13 @@ class Frames:
         for place, image in zip(images, self.decoded(), strict=True):
             place[...] = image
         return images
+
+    def records(self, episode: int) -> NDArray[np.void]:
+        """Return them decoded, as records of `training.records.frame_dtype` of an episode; errors as of `images`."""
+        images = self.images()
+        records = np.zeros(len(self), frame_dtype(*images.shape[1:3]))
+        records["sequence"], records["stamp_s"], records["episode"], records["image"] = self.sequence, self.stamp_s, episode, images
+        return records
 
 
 NO_FRAMES = Frames.of([], [])

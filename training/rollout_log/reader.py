@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from robot.errors import LogError
 from training.records import CDR_HEADER, dtype_of
-from training.rollout_log.frames import Frames, tag_of
+from training.rollout_log.frames import NO_FRAMES, Frames, tag_of
 from training.rollout_log.standard import CompressedImages
 from training.rollout_log.writer import CAMERA, END_METADATA, PART, RUN_METADATA
 
@@ -180,10 +180,35 @@ def read_run(folder: Path) -> Records:
     return steps[order]
 
 
-def _read_listed(path: Path) -> RolloutLog | None:
+def read_seen(folder: Path, collector: int | None = None, start: int = 0) -> Iterator[tuple[int, Records, Records]]:
+    """Yield collector, steps and decoded frames, records of `training.records`, of one file after the other.
+
+    Args:
+        folder: `rollouts/` of a run.
+        collector: Only of this one; None: of all.
+        start: Only files with steps from this one on, and of those these steps.
+
+    Raises:
+        LogError: If a finished file is damaged, or a frame cannot be decoded: with the file's name.
+    """
+    for path in log_files(folder):
+        own, episode = place_of(path)
+        if collector is not None and own != collector:
+            continue
+        log = _read_listed(path, frames=True)
+        if log is None:
+            continue
+        if not log.intact and path.suffix != PART:
+            raise LogError(f"{path} is damaged after {len(log.steps)} steps: restore it from a copy, or move it and all later files away")
+        steps = log.steps[log.steps["sequence"] >= start] if len(log.steps) else log.steps
+        if len(steps):
+            yield own, steps, (log.frames or NO_FRAMES).belonging(log.steps).records(episode)
+
+
+def _read_listed(path: Path, *, frames: bool = False) -> RolloutLog | None:
     """Read a file that was there a moment ago; None if it holds nothing yet: a live logger makes and renames each `.part`."""
     try:
-        return read_log(path)
+        return read_log(path, frames=frames)
     except LogError as error:
         missing = isinstance(error.__cause__, FileNotFoundError)
         if path.suffix != PART or not (missing or error.__cause__ is None):
