@@ -145,7 +145,7 @@ class _PeerActor:
     def load(self, vector: np.ndarray) -> None:
         raise NotImplementedError("the peer keeps its own weights")
 
-    def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+    def act(self, observation: np.ndarray, noise: np.ndarray | None, image: np.ndarray | None = None) -> np.ndarray:
         return np.asarray(self._model.predict(observation, deterministic=noise is None)[0], dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Acting at batch 1: the same actor in NumPy and in TorchScript, and the choice between them by measurement.
+"""Acting at batch 1: the same actor, and encoder, in NumPy and in TorchScript, and the choice between them by measurement.
 
 One policy tick of a robot evaluates one observation. Dispatching torch operations costs more than the 0.1 MFLOP that they do: NumPy takes
 7-9 us, frozen TorchScript 12 us, eager torch 24 us (docs/learning.md), but hardware differs, so `fastest` measures where it runs.
@@ -12,7 +12,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from policy.image import Image
 from policy.layout import PolicyLayout, Vector
+from policy.numpy_encoder import NumpyEncoder
 from robot.clock import monotonic_s
 
 Backend = Literal["numpy", "torchscript"]
@@ -33,8 +35,12 @@ class Actor(Protocol):
     def load(self, vector: Vector) -> None:
         """Take new parameters, shape (layout.vector_size,); raises PolicyError and keeps the old ones if they are not finite."""
 
-    def act(self, observation: Vector, noise: Vector | None) -> Vector:
-        """Return the action, shape (a,), in [-1, 1]: tanh(mean + std noise), or tanh(mean) without noise."""
+    def act(self, observation: Vector, noise: Vector | None, image: Image | None = None) -> Vector:
+        """Return the action, shape (a,), in [-1, 1]: tanh(mean + std noise), or tanh(mean) without noise.
+
+        A policy that sees needs a stack of frames, shape (stack, h, w, 3); PolicyError if it is missing, not of this shape, or given to one
+        that does not see.
+        """
 
 
 class NumpyActor:
@@ -46,16 +52,23 @@ class NumpyActor:
         self._layout = layout
         self._hidden: list[tuple[Vector, Vector]] = []
         self._output: tuple[Vector, Vector] | None = None
+        self._encoder: NumpyEncoder | None = None
 
     def load(self, vector: Vector) -> None:
-        parameters = list(self._layout.split(vector.copy()).values())
+        actor, encoder = self._layout.split_encoder(vector.copy())
+        parameters = list(actor.values())
         layers = list(zip(parameters[0::2], parameters[1::2], strict=True))
         self._hidden, self._output = layers[:-1], layers[-1]
+        if self._layout.image is not None:
+            self._encoder = NumpyEncoder(encoder, self._layout.image)
 
-    def act(self, observation: Vector, noise: Vector | None) -> Vector:
+    def act(self, observation: Vector, noise: Vector | None, image: Image | None = None) -> Vector:
         if self._output is None:
             raise RuntimeError("act was called before load")
         x = observation
+        if self._encoder is not None or image is not None:
+            seen = self._layout.require_image(image)
+            x = x if self._encoder is None else np.concatenate([self._encoder.encode(seen), observation])
         for weight, bias in self._hidden:
             x = np.maximum(x @ weight + bias, 0.0)
         weight, bias = self._output
@@ -80,15 +93,17 @@ class TorchScriptActor:
     def load(self, vector: Vector) -> None:
         from policy.script import script_actor
 
-        self._module = script_actor(self._layout.split(vector.copy()))
+        self._module = script_actor(*self._layout.split_encoder(vector.copy()), self._layout.image)
 
-    def act(self, observation: Vector, noise: Vector | None) -> Vector:
+    def act(self, observation: Vector, noise: Vector | None, image: Image | None = None) -> Vector:
         from policy.script import run_script
 
         if self._module is None:
             raise RuntimeError("act was called before load")
-        actions = len(self._layout.action_names)
-        return run_script(self._module, observation, np.zeros(actions, np.float32) if noise is None else noise, deterministic=noise is None)
+        if self._layout.image is not None or image is not None:
+            image = self._layout.require_image(image)
+        drawn = np.zeros(len(self._layout.action_names), np.float32) if noise is None else noise
+        return run_script(self._module, observation, drawn, image, deterministic=noise is None)
 
 
 def _as_vector(values: NDArray[np.floating]) -> Vector:
@@ -119,9 +134,10 @@ def median_act_s(actor: Actor, layout: PolicyLayout) -> float:
     actor.load(rng.standard_normal(layout.vector_size, dtype=np.float32) * np.float32(0.05))
     observation = rng.standard_normal(len(layout.observation_names), dtype=np.float32)
     noise = rng.standard_normal(len(layout.action_names), dtype=np.float32)
+    image = None if layout.image is None else rng.integers(0, 256, layout.image.shape, np.uint8)
     times = []
     for _ in range(_TRIALS):
         start_s = monotonic_s()
-        actor.act(observation, noise)
+        actor.act(observation, noise, image)
         times.append(monotonic_s() - start_s)
     return float(np.median(times))

@@ -6,6 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from policy.image import EncoderKind, ImageLayout
+
 # Far beyond what learns at a robot's pace, and small enough that a typing error does not fill the memory.
 Width = Annotated[int, Field(ge=1, le=16_384)]
 
@@ -31,3 +33,22 @@ class NetworkConfig(BaseModel):
         if self.target_critics > self.critics:
             raise ValueError(f"target_critics {self.target_critics} must be at most critics {self.critics}")
         return self
+
+
+class EncoderConfig(BaseModel):
+    """What a policy sees, and the encoder of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # paper: of the D'Claw in arXiv 1812.05905; drq: of DrQ-v2, arXiv 2107.09645; residual: what two cores can afford at 84 px.
+    kind: EncoderKind = "residual"
+    # Outputs of the bottleneck: 50 in SAC-AE (arXiv 1910.01741), DrQ and DrQ-v2.
+    features: int = Field(default=50, ge=1, le=4096)
+    # Frames of one observation: 3 in all of them.
+    stack: int = Field(default=3, ge=1, le=16)
+    # A safetensors file with a trained encoder, which then stays as it is. Null: it begins at random, and learns.
+    pretrained: str | None = None
+
+    def layout(self, width_px: int, height_px: int) -> ImageLayout:
+        """Return the layout for frames of a size."""
+        return ImageLayout(width_px=width_px, height_px=height_px, stack=self.stack, encoder=self.kind, features=self.features)

@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from policy.image import Image, ImageLayout
 from robot.errors import PolicyError
 
 Vector = NDArray[np.float32]
+
+# Before the names of an encoder's parameters among an actor's.
+ENCODER = "encoder_"
 
 # Fields of a layout that decide what an action means, and what a transition means; the network that chose it may be another.
 ACTION_FIELDS = ("joint_names", "action_names", "action_scaling", "control_hz")
@@ -33,15 +37,20 @@ class PolicyLayout(BaseModel):
     # Scales, centres and filters between action and radians, in the task's own words: a policy means nothing without them.
     action_scaling: tuple[str, ...]
     hidden: tuple[int, ...]
+    # What it sees beside the observation; None: nothing.
+    image: ImageLayout | None = None
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each of the actor's parameters, in the order of the vector."""
-        sizes = (len(self.observation_names), *self.hidden, 2 * len(self.action_names))
+        """Shape of each of the actor's parameters, in the order of the vector; then, as `encoder_...`, those of its encoder."""
+        features = 0 if self.image is None else self.image.features
+        sizes = (features + len(self.observation_names), *self.hidden, 2 * len(self.action_names))
         shapes: dict[str, tuple[int, ...]] = {}
         for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
             shapes[f"weight_{layer}"] = (fan_in, fan_out)
             shapes[f"bias_{layer}"] = (fan_out,)
+        if self.image is not None:
+            shapes.update({f"{ENCODER}{name}": shape for name, shape in self.image.shapes.items()})
         return shapes
 
     @property
@@ -69,6 +78,24 @@ class PolicyLayout(BaseModel):
             start = end
         return parameters
 
+    def split_encoder(self, vector: Vector) -> tuple[dict[str, Vector], dict[str, Vector]]:
+        """Return the parameters of actor and encoder as views into `vector`, each under its own names; errors as of `split`."""
+        parameters = self.split(vector)
+        encoder = {name.removeprefix(ENCODER): value for name, value in parameters.items() if name.startswith(ENCODER)}
+        return {name: value for name, value in parameters.items() if not name.startswith(ENCODER)}, encoder
+
+    def require_image(self, image: Image | None) -> Image:
+        """Return the stack of frames that a policy of this layout is given.
+
+        Raises:
+            PolicyError: If it is none, or not of the shape and type that the policy learned from.
+        """
+        if self.image is None or image is None:
+            raise PolicyError(f"task {self.task!r}: the policy {'sees' if self.image else 'does not see'}: give it {_gift(self.image)}")
+        if image.shape != self.image.shape or image.dtype != np.uint8:
+            raise PolicyError(f"an image of shape {image.shape}, {image.dtype}, was given to a policy: give it {_gift(self.image)}")
+        return image
+
     def require_same(self, other: PolicyLayout, where: str) -> None:
         """Raise PolicyError naming the first field in which `other`, the robot's layout, differs from this policy's of `where`."""
         if difference := self.difference(other, type(self).model_fields):
@@ -84,6 +111,10 @@ class PolicyLayout(BaseModel):
             if mine != theirs:
                 return f"{field} {_short(mine)}, this robot has {_short(theirs)}"
         return ""
+
+
+def _gift(image: ImageLayout | None) -> str:
+    return "no image" if image is None else f"frames of shape {image.shape}, uint8"
 
 
 def _short(value: object) -> str:

@@ -13,6 +13,7 @@ from fetlock.config import RunConfig
 from fetlock.driving import Pilot, run_realtime, run_simulated
 from fetlock.machines import EmulatedConfig, HardwareConfig
 from policy.acting import Backend
+from policy.image import Image
 from policy.layout import ACTION_FIELDS, Vector
 from robot.errors import LogError, UsageError
 from sim import MinitaurConfig
@@ -37,7 +38,7 @@ class Recorded:
     def load(self, vector: Vector) -> None:
         """Nothing to take: what was done is done."""
 
-    def act(self, observation: Vector, noise: Vector | None) -> Vector:
+    def act(self, observation: Vector, noise: Vector | None, image: Image | None = None) -> Vector:
         action: Vector = self._actions[self._next]
         self._next += 1
         return action
