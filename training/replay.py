@@ -35,6 +35,11 @@ class Replay:
         """Largest number of transitions."""
         return int(self._rows.shape[0])
 
+    @property
+    def nbytes(self) -> int:
+        """Size in memory once it is full, bytes."""
+        return self._rows.nbytes
+
     def extend(self, steps: NDArray[np.void]) -> int:
         """Append records of `training.records.step_dtype`, oldest first, and return the number added.
 
@@ -74,7 +79,11 @@ class Replay:
         """
         if self.size == 0:
             raise UsageError("the replay is empty: collect transitions before sampling")
-        return self._rows.index_select(0, torch.randint(self.size, (count,), generator=generator))
+        return self.at(torch.randint(self.size, (count,), generator=generator))
+
+    def at(self, rows: Tensor) -> Tensor:
+        """Return rows by their places, shape (count, width): transition n of all that were ever added lies at n modulo the capacity."""
+        return self._rows.index_select(0, rows)
 
     def split(self, rows: Tensor) -> Batch:
         """Take rows of a replay of this width, shape (batch, width), apart."""

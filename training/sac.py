@@ -7,8 +7,8 @@ random subset for the target (REDQ, arXiv 2101.05982), the actor updated every n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import torch
@@ -24,7 +24,8 @@ from training.config import SacConfig
 class Batch(NamedTuple):
     """Transitions: observation (batch, o), action (batch, a), reward (batch,), terminated (batch,) as 0 or 1, next observation (batch, o).
 
-    A time limit is not a termination: its transitions carry 0 and bootstrap.
+    A time limit is not a termination: its transitions carry 0 and bootstrap. Where a policy sees, both observations have their stack of
+    frames, (batch, stack, h, w, 3), uint8.
     """
 
     observation: Tensor
@@ -32,6 +33,8 @@ class Batch(NamedTuple):
     reward: Tensor
     terminated: Tensor
     next_observation: Tensor
+    image: Tensor | None = None
+    next_image: Tensor | None = None
 
 
 class CriticMetrics(NamedTuple):
@@ -64,19 +67,22 @@ class SacState:
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor under a flat name: what a checkpoint holds."""
         named: dict[str, Tensor] = {}
-        for group in ("actor", "critic", "target", "log_temperature"):
-            named.update({f"{group}.{name}": value for name, value in getattr(self, group).items()})
-        for group in ("actor_moments", "critic_moments", "temperature_moments"):
-            moments: Moments = getattr(self, group)
-            named.update({f"{group}.first.{name}": value for name, value in moments.first.items()})
-            named.update({f"{group}.second.{name}": value for name, value in moments.second.items()})
-            named[f"{group}.steps"] = moments.steps
+        for group in fields(self):
+            value: Parameters | Moments = getattr(self, group.name)
+            named.update({f"{group.name}.{name}": tensor for name, tensor in _tensors_of(value).items()})
         return named
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy the tensors of a checkpoint into this state; names and shapes are the checkpoint's to verify."""
         for name, value in self.tensors().items():
             value.copy_(tensors[name])
+
+
+def _tensors_of(group: Parameters | Moments) -> dict[str, Tensor]:
+    if not isinstance(group, Moments):
+        return group
+    first = {f"first.{name}": value for name, value in group.first.items()}
+    return {**first, **{f"second.{name}": value for name, value in group.second.items()}, "steps": group.steps}
 
 
 def initial_state(observation: int, action: int, config: SacConfig, generator: torch.Generator) -> SacState:
@@ -194,16 +200,16 @@ class Sac:
         self._actor_update = actor_update
 
     @torch.no_grad()
-    def update(self, batches: list[Batch]) -> Metrics:
+    def update(self, batches: Iterable[Batch]) -> Metrics:
         """Update the critics once with each batch, and the actor every `actor_every`-th time counted over the whole run."""
         critic = CriticMetrics(torch.zeros(()), torch.zeros(()))
         for batch in batches:
             noise = torch.randn(batch.action.shape, generator=self.generator)
-            critic = self._critic_update(self.state, batch, noise, self._subset(), self.config)
+            critic, observation = self._update_critics(batch, noise)
             self.updates += 1
             if self.updates % self.config.actor_every == 0:
                 noise = torch.randn(batch.action.shape, generator=self.generator)
-                self._actor_metrics = self._actor_update(self.state, batch.observation, noise, self.config)
+                self._actor_metrics = self._actor_update(self.state, observation, noise, self.config)
         return Metrics(*critic, *self._actor_metrics)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -220,6 +226,10 @@ class Sac:
     def actor_vector(self) -> Tensor:
         """Return the actor's parameters as one new vector, in the order of `SacState.actor`."""
         return torch.cat([value.reshape(-1) for value in self.state.actor.values()])
+
+    def _update_critics(self, batch: Batch, noise: Tensor) -> tuple[CriticMetrics, Tensor]:
+        """Update the critics once; return what they took as well, which the actor takes next."""
+        return self._critic_update(self.state, batch, noise, self._subset(), self.config), batch.observation
 
     def _subset(self) -> Tensor:
         network = self.config.network
