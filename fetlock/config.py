@@ -147,8 +147,6 @@ class RunConfig(BaseModel):
                 "task.kind claw_turn_pixels hides the valve, and this policy sees nothing: set sac.encoder.kind (paper, drq or residual), "
                 "or use claw_turn"
             )
-        # Raises where the frames are too small for the encoder.
-        _ = self.image
         return self
 
     @model_validator(mode="after")

@@ -52,5 +52,5 @@ class EncoderConfig(BaseModel):
     pretrained: str | None = None
 
     def layout(self, width_px: int, height_px: int) -> ImageLayout:
-        """Return the layout for frames of a size; a ValueError if they are too small for the encoder."""
+        """Return the layout for frames of a size."""
         return ImageLayout(width_px=width_px, height_px=height_px, stack=self.stack, encoder=self.kind, features=self.features)
