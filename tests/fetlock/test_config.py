@@ -258,7 +258,7 @@ def test_help_ends_the_program_well(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_robot_without_a_task_can_be_configured_and_not_trained() -> None:
     claw = ["--config", str(DEFAULT_CONFIG.with_name("claw_emulated.yaml"))]
     config = load_config(claw).model_copy(update={"task": None})
-    with pytest.raises(UsageError, match=r"task is null, and nothing can be learned .*: set task\.kind claw_turn or claw_screw") as caught:
+    with pytest.raises(UsageError, match=r"task is null, and nothing can be learned .*: set task\.kind claw_turn or claw_turn_pixels or claw_screw") as caught:
         make_env(config)
     assert "\n" not in str(caught.value)
 
@@ -266,7 +266,11 @@ def test_a_robot_without_a_task_can_be_configured_and_not_trained() -> None:
 def test_a_task_that_is_not_for_a_robot_is_refused(tmp_path: Path) -> None:
     text = DEFAULT_CONFIG.with_name("claw_emulated.yaml").read_text()
     message = file_complaint(tmp_path, text.replace("kind: claw_turn", "kind: walk"))
-    assert "task.kind walk is not for robot.kind claw: use claw_turn or claw_screw" in message
+    assert "task.kind walk is not for robot.kind claw: use claw_turn or claw_turn_pixels or claw_screw" in message
+    pixels = file_complaint(tmp_path, text.replace("kind: claw_turn", "kind: claw_turn_pixels"))
+    assert "task.kind claw_turn_pixels hides the valve, and this policy sees nothing: set sac.encoder.kind" in pixels
+    blind = file_complaint(tmp_path, text + "sac: {encoder: {kind: paper}}\n")
+    assert "sac.encoder is for what a camera sees, and camera is null: give its frames' size" in blind
     lobes = file_complaint(tmp_path, text.replace("kind: claw_turn", "kind: claw_turn\n  lobes: 4"))
     assert "task.lobes is 4, and the valve has 3" in lobes
     assert "physics_hz 1000 must be a whole multiple of bus_hz 300" in complaint(*KITTY, "--bus-hz", "300", "--control-hz", "25")
