@@ -1,5 +1,5 @@
 # Slow proofs, outside CI. Each writes its figures to docs/results/.
-.PHONY: test lint coverage mutation results bench-env bench-updates bench-loop bench-bus bench-motion bench-walk hil righting arena safety-soak bench-guard bench-estop bench-console bench-identify bench-log faults kill-sweep
+.PHONY: test lint coverage mutation results bench-env bench-updates bench-pixels bench-loop bench-bus bench-motion bench-walk hil righting arena safety-soak bench-guard bench-estop bench-console bench-identify bench-log faults kill-sweep
 
 test:
 	./run test
@@ -15,9 +15,9 @@ coverage:
 mutation:
 	./run mutation $(ARGS)
 
-results: bench-env bench-updates bench-loop bench-bus bench-motion bench-guard bench-estop bench-console bench-identify bench-log hil righting arena safety-soak kill-sweep bench-walk
+results: bench-env bench-updates bench-pixels bench-loop bench-bus bench-motion bench-guard bench-estop bench-console bench-identify bench-log hil righting arena safety-soak kill-sweep bench-walk
 
-bench-env bench-updates bench-loop bench-bus bench-motion bench-estop bench-guard bench-console bench-identify bench-log: bench-%:
+bench-env bench-updates bench-pixels bench-loop bench-bus bench-motion bench-estop bench-guard bench-console bench-identify bench-log: bench-%:
 	./run bench $* $(ARGS) | tee /dev/stderr | tail -n 1 | .venv/bin/python -m json.tool --indent 1 - docs/results/$*.json
 
 # 10 minutes: 10^5 cycles of a damaged line and of a clean one, threads, unpluggings, killed drivers, all on emulated motors.
