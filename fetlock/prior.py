@@ -82,17 +82,20 @@ def _networks(path: Path, layout: PolicyLayout, config: RunConfig) -> tuple[Mapp
     import torch
 
     from training.checkpoint import CheckpointState, load_checkpoint
-    from training.sac import initial_state
+    from training.learner import make_sac
 
     policy = load_policy(path)
     policy.config.layout.require_same(layout, str(path))
-    actor = {f"actor.{name}": torch.from_numpy(np.array(value)) for name, value in layout.split(policy.vector).items()}
+    own, encoder = layout.split_encoder(policy.vector)
+    actor = {f"actor.{name}": torch.from_numpy(np.array(value)) for name, value in own.items()}
+    for group in ("encoder", "target_encoder"):
+        actor |= {f"{group}.{name}": torch.from_numpy(np.array(value)) for name, value in encoder.items()}
     checkpoint = load_checkpoint(path / "checkpoints")
     if checkpoint is None:
         return actor, CheckpointState(**_stand(policy), log_position={}, config_sha="")
-    fresh = initial_state(len(layout.observation_names), len(layout.action_names), config.sac, torch.Generator()).tensors()
+    fresh = make_sac(layout, config.sac, 0).state.tensors()
     # Random states, and figures of the newest update, are the other run's own.
-    tensors = {name: value for name, value in checkpoint[0].items() if name in fresh} | actor
+    tensors = {name: value for name, value in (checkpoint[0] | actor).items() if name in fresh}
     for name in sorted(fresh):
         if name not in tensors or fresh[name].shape != tensors[name].shape:
             raise UsageError(f"{path}: its networks are others ({name} differs): set sac.network as in {path / 'config.yaml'}")

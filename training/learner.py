@@ -24,6 +24,14 @@ from training.sac import Metrics, Sac
 _log = logging.getLogger(__name__)
 
 
+def make_sac(layout: PolicyLayout, config: SacConfig, seed: int, *, compiled: bool = False) -> Sac:
+    """Return the algorithm of a policy, with an encoder if it sees; raises PolicyError if a pretrained one does not fit."""
+    sizes = len(layout.observation_names), len(layout.action_names)
+    if layout.image is None or config.encoder is None:
+        return Sac(*sizes, config, seed, compiled=compiled)
+    return PixelSac(*sizes, layout.image, config.encoder, config, seed, compiled=compiled)
+
+
 class Learner:
     """Digests step records and updates the policy.
 
@@ -43,7 +51,7 @@ class Learner:
         self.layout = layout
         self._config = sac
         self._seed = seed
-        self.sac = self._algorithm(sac, seed, compiled=compiled)
+        self.sac = make_sac(layout, sac, seed, compiled=compiled)
         self.replay = self._memory(train.replay_capacity)
         self.book = EpisodeBook()
         self._prior: tuple[Replay, PriorConfig] | None = None
@@ -101,12 +109,6 @@ class Learner:
         if isinstance(self.replay, Replay):
             return self.sac.update(sample(self._parts(self.replay), config.updates_per_step, generator))
         return self.sac.update(self.replay.sample(config.batch_size, config.updates_per_step, generator))
-
-    def _algorithm(self, config: SacConfig, seed: int, *, compiled: bool) -> Sac:
-        image, encoder = self.layout.image, config.encoder
-        if image is None or encoder is None:
-            return Sac(*self._sizes, config, seed, compiled=compiled)
-        return PixelSac(*self._sizes, image, encoder, config, seed, compiled=compiled)
 
     def _memory(self, capacity: int) -> Replay | PixelReplay:
         if self.layout.image is None:

@@ -258,7 +258,9 @@ def test_help_ends_the_program_well(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_robot_without_a_task_can_be_configured_and_not_trained() -> None:
     claw = ["--config", str(DEFAULT_CONFIG.with_name("claw_emulated.yaml"))]
     config = load_config(claw).model_copy(update={"task": None})
-    with pytest.raises(UsageError, match=r"task is null, and nothing can be learned .*: set task\.kind claw_turn or claw_turn_pixels or claw_screw") as caught:
+    with pytest.raises(
+        UsageError, match=r"task is null, and nothing can be learned .*: set task\.kind claw_turn or claw_turn_pixels or claw_screw"
+    ) as caught:
         make_env(config)
     assert "\n" not in str(caught.value)
 
