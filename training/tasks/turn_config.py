@@ -18,7 +18,7 @@ class TurnSettings(BaseModel):
 
     time_limit_steps: int = Field(default=40, ge=1, description="40 are 4 s at 10 Hz.")
     action_smoothing: float = Field(
-        default=0.5, gt=0.0, le=1.0, description="Weight of the new action in the policy-rate low-pass; 1 switches it off."
+        default=0.7, gt=0.0, le=1.0, description="Weight of the new action in the policy-rate low-pass; 1 switches it off."
     )
     lobes: Literal[3, 4] = Field(default=3, description="Of the valve: it looks the same to the fingers after one lobe.")
     # Middle and half of the range of each kind of joint, in which strokes lie that turn the valve; the guard's limits lie outside.
