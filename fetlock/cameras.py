@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from robot.tracking import OverheadTracker
 
 # Two pictures in a policy tick, that the newest is young, and no more a second than a common USB camera sends at its smallest size: at
-# 84 x 84 px, 4 ms each, an emulated machine draws for a quarter of its time.
+# 84 x 84 px, 4 to 10 ms each, an emulated machine draws for a quarter to a half of its time.
 _PICTURES_MAX_HZ = 60.0
 # As `robot.camera.CameraConfig`: 0.2 s, and at least two pictures, so that one lost picture is no fault.
 _AGE_MAX_S, _AGE_PICTURES = 0.2, 2

