@@ -58,7 +58,7 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, pict
     guard = guard_of(config, machine.robot, machine.clock, machine.robot, stoppable=attended)
     motion = MotionLoop(guard, machine.clock, round(config.bus_hz / config.control_hz))
     try:
-        eye = open_eye(config, machine.camera)
+        eye = open_eye(config, machine.eye)
     except BaseException:
         machine.close()
         raise

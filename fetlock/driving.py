@@ -6,7 +6,6 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fetlock.build import frame_stack, make_env, make_task, policy_layout
-from fetlock.cameras import open_eye
+from fetlock.cameras import eye_beside
 from fetlock.config import RunConfig, task_of
 from fetlock.keyboard import space_stops
 from fetlock.motion_process import MotionProcess, motion_name
@@ -163,13 +162,11 @@ def run_realtime(
     name = motion_name(os.getpid())
     log = folder.path / "motion.log"
     arguments = ["--config", str(folder.path / "config.yaml"), "--scheduler", scheduler, *(["--cut-on-exit"] if cut else [])]
-    # A camera that does not open is heard of before the robot is reached.
-    eye = open_eye(config)
-    with nullcontext() if eye is None else closing(eye), MotionProcess(name, arguments, log):
+    with eye_beside(config) as (words, open_camera), MotionProcess(name, [*arguments, *words], log):
         client = MotionClient(name, monotonic_s, sleep_s)
         try:
             with space_stops(pilot.keys):
-                report = _drive_client(folder, pilot, config, client, eye, seconds)
+                report = _drive_client(folder, pilot, config, client, open_camera(), seconds)
         finally:
             client.stop()
             client.close()
@@ -177,15 +174,20 @@ def run_realtime(
     return replace(report, said=said)
 
 
-def _drive_client(
-    folder: RunFolder, pilot: Pilot, config: RunConfig, client: MotionClient, eye: Camera | None, seconds: float
-) -> RunReport:
-    timing = LatenessLog()
-    motion = RemoteMotion(client, MotionClock(client), round(config.bus_hz / config.control_hz), timing)
-    env: RobotEnv[Any] = RobotEnv(
+def served_env(config: RunConfig, motion: RemoteMotion, eye: Camera | None, timing: TickStatistics) -> RobotEnv[Any]:
+    """Build the environment of a robot that a motion process serves.
+
+    Args:
+        config: Of the run.
+        motion: Over a client of that process.
+        eye: The camera whose frames are recorded, if there is one.
+        timing: What `motion` counts in.
+    """
+    client = motion.robot
+    return RobotEnv(
         motion,
         make_task(config, motion.policy_period_s),
-        ServedReset(client, routine=routine_of(config) is not None, look=(lambda: None) if eye is None else eye.capture),
+        ServedReset(client, routine=routine_of(config) is not None, eye=eye),
         client.close,
         task_of(config).time_limit_steps,
         arena=config.arena,
@@ -193,6 +195,14 @@ def _drive_client(
         eye=eye,
         stack=frame_stack(config),
     )
+
+
+def _drive_client(
+    folder: RunFolder, pilot: Pilot, config: RunConfig, client: MotionClient, eye: Camera | None, seconds: float
+) -> RunReport:
+    timing = LatenessLog()
+    motion = RemoteMotion(client, MotionClock(client), round(config.bus_hz / config.control_hz), timing)
+    env = served_env(config, motion, eye, timing)
     set_timer_slack()
     report = _drive(folder, pilot, config, env, seconds, realtime=True)
     if pilot.once and routine_of(config) is not None:

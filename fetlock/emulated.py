@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fetlock.cameras import open_overhead
+from fetlock.cameras import await_view, open_overhead, open_pictures
 from fetlock.config import RunConfig, config_yaml
 from fetlock.machines import EmulatedConfig, HardwareConfig, description_of
 from robot.calibration import load_calibration, nominal
@@ -50,6 +50,7 @@ class BusMachine:
         close: Releases everything; a robot of metal holds where it stands.
         schedule: The real-time clock; it stands still where time is simulated.
         camera: Makes a camera of so many pixels, width and height, that shows the robot; None where there is none.
+        eye: Makes the one whose frames are recorded; it holds no tick up where time is real.
     """
 
     robot: HardwareRobot
@@ -59,10 +60,16 @@ class BusMachine:
     close: Callable[[], None]
     schedule: RealTimeClock
     camera: Callable[[int, int], Camera] | None
+    eye: Callable[[int, int], Camera] | None
 
 
-def connect_emulated(config: RunConfig, *, realtime: bool) -> BusMachine:
+def connect_emulated(config: RunConfig, *, realtime: bool, control: Path | None = None) -> BusMachine:
     """Start the emulated machine of a run in a process of its own and connect to it, torque off; in lockstep it is on.
+
+    Args:
+        config: Of the run.
+        realtime: Follow the clock, whatever the configuration says of lockstep.
+        control: Path of the machine's control socket, for others who look at it; by default one that nobody else knows.
 
     Raises:
         RobotError: If it does not start, or its motors are not as described.
@@ -77,7 +84,8 @@ def connect_emulated(config: RunConfig, *, realtime: bool) -> BusMachine:
             "train": config.train.model_copy(update={"realtime": False}),
         }
     )
-    process = EmulatorProcess([sys.executable, "-m", "fetlock", "emulate", "--config", "/dev/stdin"], config_yaml(served), linked=True)
+    command = [sys.executable, "-m", "fetlock", "emulate", "--config", "/dev/stdin"]
+    process = EmulatorProcess(command, config_yaml(served), linked=True, control=control)
     try:
         return _Emulated(config, robot_config, process, lockstep=lockstep).machine()
     except BaseException:
@@ -94,6 +102,8 @@ class _Emulated:
         status = self._client.ask("status")
         self._lockstep = LockstepClock(float(status["step_s"]), int(status["bus_steps"])) if lockstep else None
         self._real = RealTimeClock(1.0 / config.bus_hz)
+        self._control_hz = config.control_hz
+        self._eyes: list[Camera] = []
         self._not_before_step = 0
         self._fallen = robot_config.fallen
         self._step_s = float(status["step_s"])
@@ -129,6 +139,12 @@ class _Emulated:
     def _camera(self, width_px: int, height_px: int) -> Camera:
         return EmulatorCamera(self._client, self._now_s, width_px, height_px)
 
+    def _eye(self, width_px: int, height_px: int) -> Camera:
+        if self._lockstep is not None:
+            return self._camera(width_px, height_px)
+        self._eyes.append(open_pictures(self._process.control, width_px, height_px, self._control_hz))
+        return self._eyes[-1]
+
     def machine(self) -> BusMachine:
         """Return the robot with what an environment needs, torque off; in lockstep it is on."""
         if self._lockstep is not None:
@@ -136,7 +152,7 @@ class _Emulated:
             self._client.reset(np.random.default_rng(0), self._not_before_step, hold=True)
             self._robot.arm()
         clock = TickClock(self._robot, self._lockstep or self._real)
-        return BusMachine(self._robot, clock, self._reset, self._skip_to, self._close, self._real, self._camera)
+        return BusMachine(self._robot, clock, self._reset, self._skip_to, self._close, self._real, self._camera, self._eye)
 
     def _close(self) -> None:
         self._robot.close()
@@ -152,6 +168,9 @@ class _Emulated:
             self._imu.expect(int(start.answer["imu_samples"]))
         elif isinstance(self._imu, SerialImu):
             self._imu.wait_newer(self._now_s(), _IMU_WAIT_S)
+        # A machine that lets its robot come to rest draws nothing.
+        for eye in self._eyes:
+            await_view(eye, self._now_s())
         self._robot.resync()
         self._real.start()
 
@@ -285,4 +304,4 @@ def connect_hardware(config: RunConfig) -> BusMachine:
         robot.resync()
         real.start()
 
-    return BusMachine(robot, TickClock(robot, real), reset, lambda _: None, robot.close, real, None)
+    return BusMachine(robot, TickClock(robot, real), reset, lambda _: None, robot.close, real, None, None)

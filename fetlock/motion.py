@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from fetlock.arguments import VerbParser
@@ -27,18 +28,26 @@ _FREEZE_PERIODS = 2
 _HOLD_S, _HOLD_PERIODS = 0.5, 5
 
 
-def make_machine(config: RunConfig) -> Machine:
+def make_machine(config: RunConfig, control: Path | None = None) -> Machine:
     """Build the robot of a configuration behind its guard, in real time. A robot on a bus is connected, its torque off until it is armed.
 
+    Args:
+        config: Of the robot.
+        control: Path of the control socket of an emulated machine; by default one that nobody else knows.
+
     Raises:
+        UsageError: If there is a path, and no emulated machine.
         RobotError: If a robot on a bus cannot be reached, or is not as described.
     """
     robot = config.robot
+    if control is not None and not isinstance(robot, EmulatedConfig):
+        raise UsageError(f"--emulator-control {control}: robot.kind is {robot.kind}, and only an emulated machine has a control socket")
     if isinstance(robot, EmulatedConfig | HardwareConfig):
         # Only who has a bus imports what drives one.
         from fetlock.emulated import connect_emulated, connect_hardware
 
-        reached = connect_emulated(config, realtime=True) if isinstance(robot, EmulatedConfig) else connect_hardware(config)
+        emulated = isinstance(robot, EmulatedConfig)
+        reached = connect_emulated(config, realtime=True, control=control) if emulated else connect_hardware(config)
         guard = guard_of(config, reached.robot, reached.clock, reached.robot, stoppable=True)
         return Machine(guard, reached.clock, reached.schedule, reached.reset, reached.robot, served_routine(config, reached.robot))
     simulation = simulate(robot, config.bus_hz)
@@ -129,6 +138,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--name", help="under which clients find it; two processes cannot share one")
     parser.add_argument("--scheduler", choices=("fifo", "default"), default="fifo", help="ask for SCHED_FIFO, or leave the scheduler alone")
     parser.add_argument("--parent", type=int, help="end when this process is no longer the one that started it")
+    parser.add_argument("--emulator-control", type=Path, metavar="PATH", help="of an emulated machine's control socket")
     parser.add_argument("--cut-on-exit", action="store_true", help="switch torque off when asked to end: the robot drops")
     options, rest = parser.read_before_config(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -136,7 +146,7 @@ def run(argv: list[str]) -> int:
         raise UsageError("the motion process needs a --name: clients find it by that")
     config = load_config(rest, prog=parser.prog, others=parser.flags)
     serve(
-        lambda: make_machine(config),
+        lambda: make_machine(config, options.emulator_control),
         options.name,
         silence_of(config.control_hz),
         scheduler=options.scheduler,

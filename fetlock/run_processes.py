@@ -22,7 +22,7 @@ from safety import MotionLink
 from training.runs import LOGS
 
 # Options of `python -m fetlock.motion` that are not the configuration's, and how many words follow each.
-_OF_MOTION = {"--name": 1, "--scheduler": 1, "--parent": 1, "--cut-on-exit": 0, "--debug": 0}
+_OF_MOTION = {"--name": 1, "--scheduler": 1, "--parent": 1, "--emulator-control": 1, "--cut-on-exit": 0, "--debug": 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from robot.clock import sleep_s
+from fetlock.cameras import await_view
+from robot.clock import monotonic_s, sleep_s
 from robot.errors import RobotError
+from robot.protocols import Camera
 from safety import MotionClient
 from safety.modes import needs_person
 from safety.motion import BusTick
@@ -26,11 +28,11 @@ class ServedReset:
     Args:
         client: Of the motion process.
         routine: Whether a routine brings the robot to where an episode begins.
-        look: Raises RobotError where the camera whose frames are recorded gives none: a blind robot is not moved.
+        eye: The camera whose frames are recorded, None where there is none: a blind robot is not moved.
     """
 
-    def __init__(self, client: MotionClient, *, routine: bool, look: Callable[[], object]) -> None:
-        self._look = look
+    def __init__(self, client: MotionClient, *, routine: bool, eye: Camera | None) -> None:
+        self._eye = eye
         self._client = client
         self._routine = routine
         self._placed = False
@@ -41,11 +43,15 @@ class ServedReset:
         Raises:
             RobotError: If the robot cannot be released, its routine fails or is stopped, or its camera gives nothing.
         """
-        self._look()
+        if self._eye is not None:
+            self._eye.capture()
         first = self._client.head
         if not self._routine or not self._placed:
             self._client.release(int(rng.integers(2**31)))
             self._placed = True
+            # An emulated machine draws nothing while its robot comes to rest, and what it drew before is no view of an episode.
+            if self._eye is not None:
+                await_view(self._eye, monotonic_s())
         while self._routine and (end := self._client.reset(int(rng.integers(2**31)))).outcome is not Outcome.DONE:
             if end.outcome is not Outcome.OPERATOR or not goes_on():
                 raise RobotError(f"the reset routine ended, {end.outcome.name.lower()}: {end.history}")

@@ -17,7 +17,7 @@ from robot.transport import OverrunError, alive
 from robot.types import Command, RobotState
 from safety.command_side import CommandSide, RoutineEnd
 from safety.motion_link import About, MotionLink
-from safety.motion_records import Request
+from safety.motion_records import CLIENTS_CAUSES, Request
 from safety.tick_records import Has, Record, applied_of, state_of
 from safety.types import AppliedCommand, Cause, Mode
 
@@ -125,6 +125,16 @@ class MotionClient:
             return
         with contextlib.suppress(Exception):
             self._link.ask_stop(self._now_s(), self._sleep, self.stale_after_s)
+
+    def trip(self, cause: Cause) -> None:
+        """Stop the robot for a cause that was found on this side, of `CLIENTS_CAUSES`; for another one as `stop`. Never raises."""
+        if self._closed:
+            return
+        if cause and cause in CLIENTS_CAUSES:
+            with contextlib.suppress(Exception):
+                self._commands.ask(Request.TRIP, int(cause), self.stale_after_s)
+                return
+        self.stop()
 
     def close(self) -> None:
         """Stop the robot and give up its command side; the motion process lives on."""

@@ -75,15 +75,20 @@ class CommandSide:
         """Tell whether the server had taken this command of ours, or a later one, in a tick."""
         return int(row["epoch"]) == self._epoch and int(row["command"]) >= sequence
 
-    def ask(self, request: Request, seed: int = 0) -> None:
+    def ask(self, request: Request, seed: int = 0, within_s: float = _REQUEST_TIMEOUT_S) -> None:
         """Send a request and wait for its result.
+
+        Args:
+            request: What is asked for.
+            seed: Of it.
+            within_s: How long to wait, s.
 
         Raises:
             RobotError: If it failed, with the server's reason.
             StaleError: If the server does not answer.
         """
         sequence = self._publish(request, seed)
-        limit_s = self._now_s() + _REQUEST_TIMEOUT_S
+        limit_s = self._now_s() + within_s
         while (failure := self._answer(sequence)) is None:
             if self._now_s() > limit_s or not alive(self._about.pid):
                 raise self._stale(f"has not answered to {request.name}")

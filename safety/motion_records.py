@@ -8,6 +8,7 @@ from enum import IntEnum
 import numpy as np
 
 from safety.tick_records import tick_fields
+from safety.types import Cause
 
 # Bytes of the texts: an error is one line, and a robot has at most some dozens of joints.
 _TEXT, _NAMES = 400, 4096
@@ -29,6 +30,12 @@ class Request(IntEnum):
     CLEAR = 6
     # The robot's reset routine. Answered when it has begun; `Outcome` says how it ended.
     RESET = 7
+    # Stop for a cause that the client has found, of `CLIENTS_CAUSES`, in the place of the seed.
+    TRIP = 8
+
+
+# What a client knows and the server does not: it looks through the camera, and its log is on a disk.
+CLIENTS_CAUSES = Cause.CAMERA | Cause.DISK
 
 
 class Outcome(IntEnum):

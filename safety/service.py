@@ -14,12 +14,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from robot.errors import FetlockError, RobotError
+from robot.errors import FetlockError, RobotError, UsageError
 from robot.types import Command, RobotState, frozen_array
 from safety.machine import Machine, Silence
 from safety.motion import BusTick
 from safety.motion_link import About, MotionLink
-from safety.motion_records import STATUS, TICK_HEAD, Request, command_dtype
+from safety.motion_records import CLIENTS_CAUSES, STATUS, TICK_HEAD, Request, command_dtype
 from safety.served_routine import ServedRoutine
 from safety.tick_records import Record, pack_tick
 from safety.types import STOPPED, AppliedCommand, Cause, Mode, Note, Reason
@@ -174,6 +174,8 @@ class MotionServer:
             machine.robot.clear()
         elif request == Request.ENGAGE:
             machine.robot.engage(Mode(seed))
+        elif request == Request.TRIP:
+            machine.robot.trip(_found(seed))
         elif request == Request.RESET:
             self._routine.begin(np.random.default_rng(seed))
         elif request not in (Request.ARM, Request.CUT):
@@ -283,6 +285,13 @@ class MotionServer:
         if self._target is None and not self._routine.running and not gc.isenabled() and now_s - self._collected_s > _COLLECT_EVERY_S:
             self._collected_s = now_s
             gc.collect()
+
+
+def _found(causes: int) -> Cause:
+    """Return what a client has found; raises UsageError if it is nothing that it could."""
+    if not causes or causes & ~int(CLIENTS_CAUSES):
+        raise UsageError(f"a client finds {CLIENTS_CAUSES!r}, and asked to stop for cause {causes:#x}")
+    return Cause(causes)
 
 
 def _text(words: str, field: str = "error") -> bytes:

@@ -18,7 +18,7 @@ from robot.clock import TickStatistics
 from robot.errors import CameraError, RobotError, UsageError
 from robot.protocols import Camera
 from robot.types import CameraFrame, Command, FloatArray, RobotState, frozen_array
-from safety import ArenaConfig, Cause, GuardedRobot
+from safety import ArenaConfig, Cause, GuardedRobot, MotionClient
 from safety.motion import BusTick, Motion
 from safety.types import Mode, Reason
 from training.tasks.task import Headed, Memory, Observation, Task
@@ -214,12 +214,12 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         Does not raise: one that fails meanwhile is stopped all the same.
 
         Args:
-            cause: What the guard is told, NONE if it knows; one in another process is told to stop.
+            cause: What the guard is told, NONE if it knows; one in another process hears of what it cannot know, else it is told to stop.
         """
         if self._state is None:
             return
         robot = self.motion.robot
-        if isinstance(robot, GuardedRobot):
+        if isinstance(robot, GuardedRobot | MotionClient):
             robot.trip(cause)
         else:
             robot.stop()

@@ -96,6 +96,8 @@ class EmulatedBus:
         # How late the loop woke up for what it had set itself, s: the newest of them.
         self.late_s: deque[float] = deque(maxlen=_LATENESS_KEPT)
         self.skipped_s = 0.0
+        # Frames that nobody had to answer: what moves motors.
+        self.writes = 0
         self._reset = reset or plant.reset
         self._drop = drop
         self._observers = tuple(observers)
@@ -115,6 +117,11 @@ class EmulatedBus:
     def now_s(self) -> float:
         """Time of the machine, s."""
         return self.plant.time_s
+
+    @property
+    def shown_s(self) -> float:
+        """Monotonic time at which the machine is, or was, as it is now, s; its own time where that does not follow the clock."""
+        return self.now_s if self.options.lockstep else self._anchor_s + self.plant.time_s
 
     @property
     def transcript(self) -> str | None:
@@ -145,7 +152,9 @@ class EmulatedBus:
                 self._note(b">", codec.encode(frame.id, frame.instruction, frame.parameters))
             self.catch_up()
             self.responder.whole_bursts = self.saboteur.idle and not self.options.paced
-            for reply in self.responder.answer(frame, self.now_s, baud):
+            replies = self.responder.answer(frame, self.now_s, baud)
+            self.writes += not replies
+            for reply in replies:
                 self._send(reply, arrived_s, baud)
 
     def _send(self, reply: Reply, arrived_s: float, baud: int) -> None:

@@ -14,7 +14,8 @@ from typing import Self
 
 from robot.clock import monotonic_s
 from robot.emulator.bus import EmulatedBus
-from robot.emulator.control import ControlServer, EmulatorClient
+from robot.emulator.client import EmulatorClient
+from robot.emulator.control import ControlServer
 from robot.errors import RobotError
 from robot.realtime import become_realtime, freeze_garbage
 
@@ -42,6 +43,7 @@ def serve(bus: EmulatedBus, control: ControlServer, keep_going: Callable[[], boo
             else:
                 changed |= control.serve(descriptor)
         bus.wire.flush()
+        control.draw()
         if not ready:
             if (late_s := monotonic_s() - until_s) >= 0.0:
                 bus.late_s.append(late_s)
@@ -96,20 +98,23 @@ class EmulatorProcess:
         command: That serves a machine with the options --control PATH and --json, such as `python -m fetlock emulate`.
         stdin: Text for it.
         linked: Give its port a name that stays the same over a replug (--link), as a port of metal has one below /dev/serial/by-id.
+        control: Path of its control socket, for clients in other processes; by default one that nobody else knows.
 
     Attributes:
         port: Of the bus.
+        control: Path of the control socket.
         client: Of the control socket.
 
     Raises:
         RobotError: If it does not start: with its last line.
     """
 
-    def __init__(self, command: Sequence[str], stdin: str = "", *, linked: bool = False) -> None:
+    def __init__(self, command: Sequence[str], stdin: str = "", *, linked: bool = False, control: Path | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fetlock-emulator-")
-        control, link = (Path(self._folder.name) / name for name in ("control", "port"))
+        link = Path(self._folder.name) / "port"
+        self.control = control or Path(self._folder.name) / "control"
         self._process = subprocess.Popen(
-            [*command, *(("--link", str(link)) if linked else ()), "--control", str(control), "--json"],
+            [*command, *(("--link", str(link)) if linked else ()), "--control", str(self.control), "--json"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -118,7 +123,7 @@ class EmulatorProcess:
         )
         try:
             self.port = self._started(stdin)
-            self.client = EmulatorClient(control)
+            self.client = EmulatorClient(self.control)
         except BaseException:
             self._end()
             raise

@@ -207,7 +207,7 @@ def test_a_robot_that_only_the_motion_process_could_draw_is_refused_there(run_fo
     seen = ("--config", run_folder / "config.yaml", "--runs-dir", runs)
     for words in (("run", "--policy", policy, "--realtime"), ("teleop", "--by", "words", "--realtime")):
         line = call(capsys, *words, *seen, code=2)
-        assert "lives in a process of its own" in line
+        assert "only the bus loop of its motion process could draw" in line
         assert line.count("\n") == 1
     assert not runs.exists()
     # What is played again looks at nothing, and needs no camera.

@@ -378,6 +378,41 @@ def test_a_client_chooses_who_drives_and_says_for_the_operator_that_a_stop_is_ov
     assert guard.mode is Mode.ACTIVE
 
 
+def test_a_client_says_what_it_has_found_and_no_more(instant):
+    served, _ = instant
+    client = served.client()
+    guard = served.machine.robot
+    for cause in (Cause.CAMERA, Cause.DISK):
+        client.trip(cause)
+        assert guard.causes == cause
+        client.write(FAR)
+        assert guard.mode is Mode.HOLD
+        client.release()
+        assert guard.causes == Cause.NONE
+    # What the server knows better, or nobody has named, is a stop that was asked for.
+    for cause in (Cause.BUS, Cause.CAMERA | Cause.STOP_TERMINATE, Cause.NONE):
+        client.trip(cause)
+        assert guard.causes == Cause.ASKED
+        client.release()
+    for seed in (0, int(Cause.STOP_TERMINATE), int(Cause.CAMERA | Cause.BUS), 2**40):
+        with pytest.raises(RobotError, match=r"trip failed: a client finds .*CAMERA"):
+            client._ask(Request.TRIP, seed)
+    assert guard.causes == Cause.NONE
+
+
+def test_a_trip_never_raises(instant):
+    served, _ = instant
+    client = served.client()
+    served.running = False
+    client.trip(Cause.CAMERA)
+    served.running = True
+    served.ticks(2)
+    # The request and the stop that followed it, when nobody answered.
+    assert served.machine.robot.causes == Cause.CAMERA | Cause.ASKED
+    client.close()
+    client.trip(Cause.CAMERA)
+
+
 def test_a_request_of_another_version_is_refused_and_moves_nothing(instant):
     served, _ = instant
     client = served.client()
