@@ -173,7 +173,8 @@ def _drive(step: ResetStep, number: int, robot: Driven, clock: Clock, ticks: lis
             applied = robot.write(command)
             ticks.append(tick := BusTick(clock.period_s, state, command, applied))
             if applied.mode is not Mode.RESETTING:
-                return f"stopped by the guard, {applied.mode.name}"
+                found = ", ".join(cause.name.lower() for cause in applied.causes if cause.name) or "no cause"
+                return f"stopped by the guard, {applied.mode.name} ({found})"
             yield tick
             state = robot.read()
             target = moves.send(state)

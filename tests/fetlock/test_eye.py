@@ -89,9 +89,8 @@ class Stage:
     env: RobotEnv[object]
 
     def drive(self) -> None:
-        """Look and step as a collector does, until something fails."""
+        """Step as a collector does, until something fails."""
         while True:
-            self.env.look()
             self.env.advance(STILL)
 
 
@@ -121,12 +120,13 @@ def test_a_frozen_picture_holds_the_robot_until_it_moves_again(tmp_path: Path) -
         env, client = stage.env, stage.client
         began_s = monotonic_s()
         env.begin(np.random.default_rng(0))
-        first = env.look()
+        first = env.frame
+        assert first is not None
         # Nothing that was seen before the robot was put there.
         assert first.stamp_s >= began_s
         for _ in range(3):
             assert env.advance(STILL).mode is Mode.ACTIVE
-        assert env.look().stamp_s > first.stamp_s
+        assert stage.eye.capture().stamp_s > first.stamp_s
         stage.relay.frozen = True
         with pytest.raises(CameraError, match="stood") as raised:
             stage.drive()
@@ -137,16 +137,16 @@ def test_a_frozen_picture_holds_the_robot_until_it_moves_again(tmp_path: Path) -
         with pytest.raises(StaleError, match="stood"):
             env.begin(np.random.default_rng(1))
         stage.relay.frozen = False
-        assert eventually(lambda: sees(env))
+        assert eventually(lambda: sees(stage.eye))
         env.begin(np.random.default_rng(1))
         assert env.advance(STILL).mode is Mode.ACTIVE
         assert client.causes == Cause.NONE
 
 
-def sees(env: RobotEnv[object]) -> bool:
+def sees(eye: NewestCamera) -> bool:
     try:
-        return bool(env.look().image.any())
-    except CameraError:
+        return bool(eye.capture().image.any())
+    except RobotError:
         return False
 
 
@@ -159,9 +159,9 @@ def test_a_machine_that_is_killed_is_a_camera_that_is_gone_and_its_robot_is_held
         with pytest.raises(RobotError) as raised:
             stage.drive()
         env.hold(cause_of(raised.value))
-        assert eventually(lambda: not sees(env))
-        with pytest.raises(CameraError, match=r"the emulator at .* (is gone|does not answer)"):
-            env.look()
+        assert eventually(lambda: not sees(stage.eye))
+        with pytest.raises(RobotError, match=r"the emulator at .* (is gone|does not answer)"):
+            stage.eye.capture()
         with pytest.raises(RobotError, match=r"release failed: .*port"):
             client.release()
 
@@ -198,13 +198,14 @@ def test_the_environment_of_a_training_in_real_time_waits_for_no_drawing() -> No
         env.begin(np.random.default_rng(0))
         stamps = []
         for _ in range(5):
-            frame = env.look()
+            frame = env.frame
+            assert frame is not None
             # The newest there is: asked again at once, it is the same or a later one.
-            assert env.look().stamp_s >= frame.stamp_s >= began_s
+            assert isinstance(env.eye, NewestCamera)
+            assert env.eye.capture().stamp_s >= frame.stamp_s >= began_s
             stamps.append(frame.stamp_s)
             env.advance(STILL)
         assert stamps == sorted(set(stamps))
-        assert isinstance(env._eye, NewestCamera)
     finally:
         env.close()
 
