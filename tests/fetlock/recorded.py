@@ -28,7 +28,7 @@ FLAGS = (
 class NotANumber(NumpyActor):
     """A network that broke: the guard rejects what it says and holds the robot."""
 
-    def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+    def act(self, observation: np.ndarray, noise: np.ndarray | None, image: np.ndarray | None = None) -> np.ndarray:
         return np.full(8, np.nan, np.float32)
 
 
@@ -37,7 +37,7 @@ class Trot(NumpyActor):
 
     ticks = 0
 
-    def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+    def act(self, observation: np.ndarray, noise: np.ndarray | None, image: np.ndarray | None = None) -> np.ndarray:
         self.ticks += 1
         return WalkConfig().legs.legs(trot(self.ticks / 50.0).position_rad).astype(np.float32)
 
@@ -45,8 +45,8 @@ class Trot(NumpyActor):
 class Mean(NumpyActor):
     """Does not explore."""
 
-    def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
-        return super().act(observation, None)
+    def act(self, observation: np.ndarray, noise: np.ndarray | None, image: np.ndarray | None = None) -> np.ndarray:
+        return super().act(observation, None, image)
 
 
 def record_run(

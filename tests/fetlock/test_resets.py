@@ -74,7 +74,7 @@ class Still:
     def load(self, vector: object) -> None:
         raise NotImplementedError
 
-    def act(self, observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def act(self, observation: np.ndarray, noise: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
         raise NotImplementedError
 
 

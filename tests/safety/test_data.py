@@ -91,6 +91,7 @@ def test_a_number_of_a_log_never_changes_its_meaning():
         "ENGAGE": 5,
         "CLEAR": 6,
         "RESET": 7,
+        "TRIP": 8,
     }
     assert [outcome.name for outcome in sorted(Outcome)] == ["NONE", "RUNNING", "DONE", "FAILED", "OPERATOR", "STOPPED"]
     assert [int(outcome) for outcome in sorted(Outcome)] == list(range(6))

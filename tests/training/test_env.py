@@ -219,7 +219,7 @@ class Idle:
     def load(self, vector: np.ndarray) -> None:
         raise NotImplementedError
 
-    def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+    def act(self, observation: np.ndarray, noise: np.ndarray | None, image: np.ndarray | None = None) -> np.ndarray:
         raise NotImplementedError
 
 
@@ -229,7 +229,7 @@ def test_every_transition_has_its_place_its_flags_and_its_bus_ticks():
 
         def load(self, vector: np.ndarray) -> None: ...
 
-        def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+        def act(self, observation: np.ndarray, noise: np.ndarray | None, image: np.ndarray | None = None) -> np.ndarray:
             return np.zeros(8, np.float32)
 
     steps, bus = walking_streams()
@@ -273,7 +273,9 @@ def test_the_replay_holds_the_newest_transitions_whole(chunks, capacity):
     at_once.extend(everything)
     # As a learner rebuilds it from the log: a number drawn means the same transition.
     drawn, again = (one.sample(8, 1, torch.Generator().manual_seed(0))[0] for one in (replay, at_once))
-    assert all(torch.equal(mine, theirs) for mine, theirs in zip(drawn, again, strict=True))
+    # Nothing is seen here.
+    assert drawn[5:] == again[5:] == (None, None)
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(drawn[:5], again[:5], strict=True))
     newest = everything[-replay.size :]
     batch = replay.sample(64, 1, torch.Generator().manual_seed(0))[0]
     for i in range(64):
