@@ -160,7 +160,7 @@ def test_nobody_at_the_terminal_is_a_refusal() -> None:
         (["bus", "scan", "--baud", "9601", "--port", "x"], 2, "choose 9600, 57600"),
         (["bus", "monitor", "--robot", "dog", "--port", "x"], 2, "choose claw, kitty, minitaur"),
         (["check", "--port", "/dev/ttyNONE", "--bus-hz", "0"], 2, "give 1 to 1000"),
-        (["emulate", "--robot", "claw", "--physics", "pybullet"], 2, "choose kitty, minitaur"),
+        (["emulate", "--robot", "dog", "--physics", "pybullet"], 2, "choose kitty, minitaur, claw"),
         (["emulate", "--config", "configs/kitty_walk.yaml"], 2, "robot.kind is kitty"),
         (["emulate", "--bus-hz", "5000"], 2, "give 1 to 1000"),
         (["run"], 2, "--policy"),
