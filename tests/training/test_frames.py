@@ -24,7 +24,19 @@ from robot.transport import Counters, Ring
 from tests.training.records import BUS, STEP, bus_records, step_records
 from training.link import Link, LinkShape
 from training.records import frame_dtype
-from training.rollout_log import EpisodeWriter, Logger, RolloutLog, RunMetadata, StreamPosition, copy_log, log_files, read_log, recover
+from training.rollout_log import (
+    PART,
+    EpisodeWriter,
+    Logger,
+    RolloutLog,
+    RunMetadata,
+    StreamPosition,
+    copy_log,
+    log_files,
+    read_log,
+    read_seen,
+    recover,
+)
 from training.rollout_log.frames import Frames, encode
 
 spawn = multiprocessing.get_context("spawn")
@@ -356,3 +368,19 @@ def test_shared_memory_for_frames_is_bounded(height, width, capacity):
     finally:
         link.close()
         link.unlink()
+
+
+def test_a_file_that_is_finished_while_it_is_read_has_its_frames(rings, tmp_path, monkeypatch):
+    logger = rings.logger(tmp_path)
+    rings.append(0, 5, end=True, last=True)
+    logger.drain(flush=True)
+    (path,) = log_files(tmp_path)
+    # As it was called when the folder was looked through.
+    monkeypatch.setattr("training.rollout_log.reader.log_files", lambda _: [path.with_name(path.name + PART)])
+    ((collector, steps, frames),) = read_seen(tmp_path)
+    assert (collector, len(steps)) == (0, 5)
+    np.testing.assert_array_equal(frames["sequence"], np.arange(6))
+    assert (frames["episode"] == 0).all()
+    for number, image in zip(frames["sequence"].tolist(), frames["image"], strict=True):
+        assert image.tobytes() == image_of(number).tobytes()
+    assert list(read_seen(tmp_path, start=5)) == []

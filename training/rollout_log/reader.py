@@ -165,11 +165,7 @@ def read_run(folder: Path) -> Records:
     parts: list[tuple[Path, Records]] = []
     for path in log_files(folder):
         log = _read_listed(path)
-        if log is None:
-            continue
-        if not log.intact and path.suffix != PART:
-            raise LogError(f"{path} is damaged after {len(log.steps)} steps: restore it from a copy, or move it and all later files away")
-        if len(log.steps):
+        if log is not None and len(log.steps):
             parts.append((path, log.steps))
     if not parts:
         return np.zeros(0, [("sequence", "<u8"), ("collector", "<u4")])
@@ -196,25 +192,28 @@ def read_seen(folder: Path, collector: int | None = None, start: int = 0) -> Ite
         if collector is not None and own != collector:
             continue
         log = _read_listed(path, frames=True)
-        if log is None:
+        if log is None or not len(log.steps) or int(log.steps["sequence"][-1]) < start:
             continue
-        if not log.intact and path.suffix != PART:
-            raise LogError(f"{path} is damaged after {len(log.steps)} steps: restore it from a copy, or move it and all later files away")
-        steps = log.steps[log.steps["sequence"] >= start] if len(log.steps) else log.steps
-        if len(steps):
-            yield own, steps, (log.frames or NO_FRAMES).belonging(log.steps).records(episode)
+        yield own, log.steps[log.steps["sequence"] >= start], (log.frames or NO_FRAMES).belonging(log.steps).records(episode)
 
 
 def _read_listed(path: Path, *, frames: bool = False) -> RolloutLog | None:
-    """Read a file that was there a moment ago; None if it holds nothing yet: a live logger makes and renames each `.part`."""
+    """Read a file that was there a moment ago; None if it holds nothing yet: a live logger makes and renames each `.part`.
+
+    Raises:
+        LogError: If it is finished and damaged.
+    """
     try:
-        return read_log(path, frames=frames)
+        log = read_log(path, frames=frames)
     except LogError as error:
         missing = isinstance(error.__cause__, FileNotFoundError)
         if path.suffix != PART or not (missing or error.__cause__ is None):
             raise
-    finished = path.with_suffix("")
-    return read_log(finished) if missing and finished.exists() else None
+        finished = path.with_suffix("")
+        return read_log(finished, frames=frames) if missing and finished.exists() else None
+    if not log.intact and path.suffix != PART:
+        raise LogError(f"{path} is damaged after {len(log.steps)} steps: restore it from a copy, or move it and all later files away")
+    return log
 
 
 def _require_contiguous(steps: Records, files: list[Path]) -> None:
