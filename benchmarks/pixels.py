@@ -27,8 +27,6 @@ from torch import Tensor
 from torch.func import grad
 
 from benchmarks.report import Report
-from fetlock.checks.finding import Level
-from fetlock.checks.software import matmul
 from policy.actor import Parameters
 from policy.config import EncoderConfig
 from policy.encoders import encode
@@ -38,6 +36,7 @@ from robot.errors import UsageError
 from training.config import SacConfig
 from training.pixel_replay import PixelReplay
 from training.pixel_sac import PixelSac, pixel_critic_update
+from training.precision import is_float32, medium_error
 from training.sac import Batch, actor_update
 
 if TYPE_CHECKING:
@@ -250,7 +249,7 @@ def main(argv: Sequence[str]) -> Report:
     # One function is compiled for every size, encoder and precision.
     torch._dynamo.config.recompile_limit = 64  # noqa: SLF001 (torch has no other switch)
     # "medium" is the learner's; where it means bfloat16, which float32 shall not, it is left alone.
-    medium = matmul().level is Level.OK
+    medium = is_float32(medium_error())
     torch.set_float32_matmul_precision("medium" if medium else "highest")
     details: dict[str, JsonValue] = {"threads": options.threads, "batch": options.batch, "float32 products at medium": medium}
     for figures in _measured(options.sides, options.batch, options.repeats):

@@ -26,7 +26,7 @@ from robot.clock import monotonic_s
 from robot.errors import UsageError
 from training.config import SacConfig, TrainConfig
 from training.learner import Learner
-from training.precision import medium_is_float32
+from training.precision import is_float32, medium_error
 
 _OBSERVATION = 36
 _ACTION = 8
@@ -151,7 +151,7 @@ def main(argv: Sequence[str]) -> Report:
         "stable-baselines3, medium": _sb3,
         "sbx": _sbx,
     }
-    float32_by_medium = medium_is_float32()
+    float32_by_medium = is_float32(medium_error())
     # "medium" is ours to set, as `choose_products` does: each peer is measured as its users run it, and Stable-Baselines3 once more so.
     calls: dict[str, Callable[[], int]] = {}
     for name, make in makers.items():

@@ -25,9 +25,9 @@ def medium_error() -> float:
     return float((product.double() - exact).norm() / exact.norm())
 
 
-def medium_is_float32() -> bool:
-    """Tell whether precision "medium" keeps the accuracy of float32 on this processor."""
-    return medium_error() <= _GOOD
+def is_float32(error: float) -> bool:
+    """Tell whether a relative error of a product is that of float32."""
+    return error <= _GOOD
 
 
 def choose_products(config: SacConfig) -> None:
@@ -36,4 +36,4 @@ def choose_products(config: SacConfig) -> None:
     MKL stays on AVX2 on AMD; "medium" routes to oneDNN, which keeps float32's accuracy there, and is 1.4 times as fast. On a processor with
     AMX it multiplies in bfloat16: only whoever asks for that, by `sac.precision`, gets it.
     """
-    torch.set_float32_matmul_precision("medium" if config.precision == "bfloat16" or medium_is_float32() else "highest")
+    torch.set_float32_matmul_precision("medium" if config.precision == "bfloat16" or is_float32(medium_error()) else "highest")

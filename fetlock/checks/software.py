@@ -62,10 +62,11 @@ def matmul() -> Finding:
         import torch  # noqa: F401
     except (ImportError, OSError):
         return Finding("float32 product", Level.FAIL, "torch cannot be imported", _INSTALL)
-    from training.precision import medium_error, medium_is_float32
+    from training.precision import is_float32, medium_error
 
-    found = f"relative error {medium_error():.1e} at precision medium"
-    if medium_is_float32():
+    error = medium_error()
+    found = f"relative error {error:.1e} at precision medium"
+    if is_float32(error):
         return Finding("float32 product", Level.OK, found)
     fix = "this processor multiplies in bfloat16 there, so that float32 takes the slower way: sac.precision bfloat16 learns faster on it"
     return Finding("float32 product", Level.WARN, found, fix)
