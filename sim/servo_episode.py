@@ -8,7 +8,7 @@ import numpy as np
 
 from robot.description import RobotDescription
 from robot.types import MotorConditions
-from sim.servo_config import ServoRobotConfig
+from sim.servo_config import ServoMachineConfig, ServoRobotConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +32,37 @@ class ServoEpisode:
     motors: MotorConditions
 
 
+def draw_pose(config: ServoMachineConfig, description: RobotDescription, rng: np.random.Generator) -> tuple[float, ...]:
+    """Draw a start pose about home, within the mechanical limits. Shape (n,), rad."""
+    joints = description.joints
+    noise, home = config.start_pose_noise_rad, np.array([joint.home_rad for joint in joints])
+    start = np.clip(
+        home + rng.uniform(-noise, noise, len(joints)), [joint.lower_rad for joint in joints], [joint.upper_rad for joint in joints]
+    )
+    return tuple(start.tolist())
+
+
+def nominal_motors(config: ServoMachineConfig, supply_v: float, start_rad: tuple[float, ...], noise_seed: int) -> MotorConditions:
+    """Return the motors of an episode in which nothing is randomised, as many as there are start angles, rad."""
+    return MotorConditions(
+        start_rad,
+        supply_v,
+        (config.motor_strength,) * len(start_rad),
+        config.control_latency_s,
+        config.sensing_latency_s,
+        noise_seed,
+        config.gain_scale,
+    )
+
+
 def draw_episode(config: ServoRobotConfig, description: RobotDescription, rng: np.random.Generator) -> ServoEpisode:
     """Draw an episode. The order of the draws is part of what a seed means: append, never insert."""
     joints = len(description.joints)
     noise_seed = int(rng.integers(2**63))
-    home = np.array([joint.home_rad for joint in description.joints])
-    noise = config.start_pose_noise_rad
-    start = np.clip(
-        home + rng.uniform(-noise, noise, joints),
-        [joint.lower_rad for joint in description.joints],
-        [joint.upper_rad for joint in description.joints],
-    )
-    start_rad = tuple(start.tolist())
+    start_rad = draw_pose(config, description, rng)
     ranges = config.randomise
     if not ranges.enabled:
-        motors = MotorConditions(
-            start_rad,
-            description.bus.supply_v,
-            (config.motor_strength,) * joints,
-            config.control_latency_s,
-            config.sensing_latency_s,
-            noise_seed,
-            config.gain_scale,
-        )
+        motors = nominal_motors(config, description.bus.supply_v, start_rad, noise_seed)
         return ServoEpisode(1.0, 1.0, 1.0, config.foot_friction, config.joint_friction_nm, motors)
     base_mass, leg_mass = (float(rng.uniform(*ranges.mass_scale)) for _ in range(2))
     inertia = float(rng.uniform(*ranges.inertia_scale))

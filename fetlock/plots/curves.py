@@ -27,7 +27,8 @@ _SIZE_INCHES = (11.0, 7.0)
 # What is drawn: title and unit of each panel.
 PANELS = {
     "return": ("Return of an episode", "return"),
-    "measure": ("Measure of the task", ""),
+    # What the task says of it.
+    "measure": ("", ""),
     "falls": ("Failures in training (falls), cumulated", "failures"),
     "length": ("Length of an episode", "policy ticks"),
 }
@@ -138,6 +139,11 @@ def running_mean(values: Floats) -> Floats:
     return np.asarray((sums[last] - sums[first]) / (last - first), np.float64)
 
 
+def heading(name: str, measure: Measure) -> tuple[str, str]:
+    """Return title and unit of one of `PANELS`."""
+    return (measure.title, measure.unit) if name == "measure" else PANELS[name]
+
+
 def draw_panel(axes: Axes, name: str, series: Sequence[Series]) -> None:
     """Draw one of `PANELS`."""
     from matplotlib.ticker import MaxNLocator
@@ -145,7 +151,7 @@ def draw_panel(axes: Axes, name: str, series: Sequence[Series]) -> None:
     for index, one in enumerate(series):
         _draw_series(axes, name, one, COLOURS[index % len(COLOURS)])
     measure = series[0].measure
-    head(axes, *(PANELS[name] if name != "measure" else (measure.title, measure.unit)))
+    head(axes, *heading(name, measure))
     if name == "measure":
         for mark in sorted({one.mark for one in series if one.mark is not None}):
             axes.axhline(mark, color=SOFT, linewidth=1.0, linestyle="--", zorder=1)

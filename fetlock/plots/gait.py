@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from fetlock.arguments import VerbParser
 from fetlock.config import load_config
-from fetlock.machines import body_kind, simulated
+from fetlock.machines import simulated
 from fetlock.plots.episode import Episode, add_episode_options, chosen_episode, seconds
 from fetlock.plots.figure import COLOURS, new_figure, plain, save_figure
 from fetlock.plots.stepping import Stepping, stepping
 from fetlock.replays import simulation
 from fetlock.replays.logs import config_of
 from robot.errors import LogError, UsageError
+from sim import LegsConfig
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +80,7 @@ def gait_of(episode: Episode) -> Gait:
     path, log = episode.path, episode.log
     with config_of(path, log) as default:
         config = load_config([], default=default)
-    if simulated(config.robot) is None or body_kind(config.robot) == "claw":
+    if not isinstance(simulated(config.robot), LegsConfig):
         raise UsageError(
             f"{path} is of robot.kind {config.robot.kind}, which has no sensors in its feet and no simulation to play it again: "
             "gait diagrams are for episodes of simulated and emulated robots on legs"

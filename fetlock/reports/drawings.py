@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fetlock.plots.curves import PANELS, Series, draw_panel, series_of
+from fetlock.plots.curves import PANELS, Series, draw_panel, heading, series_of
 from fetlock.plots.episode import Episode, joint_names_of, read_episode, seconds
 from fetlock.plots.gait import draw_gait, gait_of, pace
 from fetlock.plots.interventions import draw_stages
@@ -58,7 +58,9 @@ def draw(facts: Facts) -> Drawings:
         LogError: If a log is damaged.
     """
     series = [series_of(facts.curves)]
-    curves = [svg(partial(_panel, name=name, series=series), *_PANEL_INCHES, _title(name, facts)) for name in PANELS]
+    curves = [
+        svg(partial(_panel, name=name, series=series), *_PANEL_INCHES, heading(name, facts.curves.origin.measure)[0]) for name in PANELS
+    ]
     stages = [svg(partial(_stages, facts=facts, overrides=overrides), *_PANEL_INCHES, f"stages {overrides}") for overrides in (True, False)]
     best = facts.best_log
     if best is None:
@@ -83,10 +85,6 @@ def _middle(episode: Episode) -> Episode:
     length_s = float(seconds(episode.log.bus)[-1])
     start_s = max(0.0, (length_s - _SHOWN_S) / 2.0)
     return episode.between(start_s, start_s + _SHOWN_S)
-
-
-def _title(name: str, facts: Facts) -> str:
-    return facts.curves.origin.measure.title if name == "measure" else PANELS[name][0]
 
 
 def _panel(axes: Axes, name: str, series: Sequence[Series]) -> None:

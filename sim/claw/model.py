@@ -6,7 +6,6 @@ there: links are solid boxes. The palm's frame, that of `safety.fingers`, has z 
 
 from __future__ import annotations
 
-import itertools
 import math
 
 from robot.description import RobotDescription
@@ -116,6 +115,6 @@ def _capsule(radius_m: float, half_m: float, centre_m: Vector, turned_rad: Vecto
     return Shape("capsule", {"radius": str(radius_m), "length": str(2.0 * half_m)}, centre_m, turned_rad)
 
 
-def coloured_links(lobes: int) -> tuple[str, ...]:
-    """Return the names of a valve's links behind its joint, the coloured one second."""
-    return tuple(itertools.chain(("valve",), (f"lobe_{number}" for number in range(lobes))))
+def turning_links(lobes: int) -> tuple[str, ...]:
+    """Return the names of a valve's links behind its joint: the hub, the coloured lobe, the others."""
+    return ("valve", *(f"lobe_{number}" for number in range(lobes)))

@@ -15,11 +15,12 @@ from robot.types import BodyMotion, MotorConditions
 from sim.bullet_physics import BulletJoints
 from sim.camera import Look
 from sim.claw.config import ClawConfig
-from sim.claw.model import PALM_HEIGHT_M, claw_urdf, coloured_links, valve_urdf
+from sim.claw.model import PALM_HEIGHT_M, claw_urdf, turning_links, valve_urdf
 from sim.claw.view import ClawView
 from sim.dynamics import BASE, remove_damping, set_joint_friction
 from sim.engine import Vector, open_world
 from sim.ground import PLANE
+from sim.servo_episode import draw_pose, nominal_motors
 from sim.urdf import joint_numbers, load_urdf
 
 # The palm hangs: its frame is turned by half a turn about x.
@@ -66,7 +67,6 @@ class ClawPhysics:
         self._config = config
         self._description = description
         client = open_world(config)
-        # Held apart, so that nothing touches in the snapshot: contacts there would be those of another pose.
         flags = pybullet.URDF_USE_SELF_COLLISION | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_PARENT if config.self_collision else 0
         claw = load_urdf(client, claw_urdf(description), (0.0, 0.0, PALM_HEIGHT_M), fixed=True, flags=flags)
         pybullet.resetBasePositionAndOrientation(claw, (0.0, 0.0, PALM_HEIGHT_M), _UPSIDE_DOWN, physicsClientId=client)
@@ -77,7 +77,7 @@ class ClawPhysics:
         self._valve = load_urdf(client, valve_urdf(config.valve.lobes, config.valve.density_kg_m3), (0.0, 0.0, 0.0), fixed=True)
         links = joint_numbers(client, self._valve)
         self._hinge = links["valve"]
-        self._lobes = tuple(links[name] for name in coloured_links(config.valve.lobes))
+        self._lobes = tuple(links[name] for name in turning_links(config.valve.lobes))
         for body, joints in ((claw, self._numbers), (self._valve, self._lobes)):
             remove_damping(client, body, joints)
         self._add_armature()
@@ -85,6 +85,7 @@ class ClawPhysics:
         self._masses = [pybullet.getDynamicsInfo(self._valve, link, physicsClientId=client)[:3:2] for link in self._lobes]
         self._turning_nm, self._turning_steps = 0.0, 0
         self._valve_rate = 0.0
+        # At home, so that nothing touches in the snapshot: contacts there would be those of another pose.
         for joint, described in zip(self._numbers, description.joints, strict=True):
             pybullet.resetJointState(claw, joint, described.home_rad, physicsClientId=client)
         self._snapshot: int = pybullet.saveState(physicsClientId=client)
@@ -199,22 +200,11 @@ def draw_episode(config: ClawConfig, description: RobotDescription, rng: np.rand
     """Draw an episode. The order of the draws is part of what a seed means: append, never insert."""
     motors = len(description.motors)
     noise_seed = int(rng.integers(2**63))
-    noise, home = config.start_pose_noise_rad, np.array([joint.home_rad for joint in description.joints])
-    lower, upper = ([getattr(joint, end) for joint in description.joints] for end in ("lower_rad", "upper_rad"))
-    fingers = np.clip(home + rng.uniform(-noise, noise, len(home)), lower, upper)
     spread = config.valve.start_spread_rad
-    start_rad = (*fingers.tolist(), float(rng.uniform(-spread, spread)))
+    start_rad = (*draw_pose(config, description, rng), float(rng.uniform(-spread, spread)))
     supply_v, ranges = description.bus.supply_v, config.randomise
     if not ranges.enabled:
-        conditions = MotorConditions(
-            start_rad,
-            supply_v,
-            (config.motor_strength,) * motors,
-            config.control_latency_s,
-            config.sensing_latency_s,
-            noise_seed,
-            config.gain_scale,
-        )
+        conditions = nominal_motors(config, supply_v, start_rad, noise_seed)
         return ClawEpisode(
             config.joint_friction_nm, config.tip_friction, 1.0, config.valve.damping_nm_s, config.valve.friction_nm, conditions
         )
