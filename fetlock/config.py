@@ -23,7 +23,15 @@ from safety.arena import ArenaConfig
 from safety.limits import GuardConfig
 from sim import ClawConfig, DynamixelMinitaurConfig, KittyConfig, MinitaurConfig
 from training.config import FramesConfig, PriorConfig, SacConfig, TrainConfig
-from training.tasks import AnyWalkConfig, ClawScrewConfig, ClawTurnConfig, ClawTurnPixelsConfig, KittyWalkConfig, WalkConfig
+from training.tasks import (
+    AnyTaskConfig,
+    AnyWalkConfig,
+    ClawScrewConfig,
+    ClawTurnConfig,
+    ClawTurnPixelsConfig,
+    KittyWalkConfig,
+    WalkConfig,
+)
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "minitaur_walk.yaml"
 # A rate counts as a whole multiple of another within this relative error: 1/3 of 100 Hz written as 33.333333333 does.
@@ -51,7 +59,6 @@ RobotConfig = Annotated[
     | Annotated[HardwareConfig, Tag("dynamixel")],
     Discriminator(_kind_or("minitaur")),
 ]
-AnyTaskConfig = WalkConfig | KittyWalkConfig | ClawTurnConfig | ClawTurnPixelsConfig | ClawScrewConfig
 TaskConfig = Annotated[
     Annotated[WalkConfig, Tag("walk")]
     | Annotated[KittyWalkConfig, Tag("kitty_walk")]

@@ -1,5 +1,7 @@
 """Tasks: what the policy sees, what its actions mean, what is rewarded and when it is over, as pure functions."""
 
+from typing import get_args
+
 from training.tasks.legs import JointOffsets, LegMap, SwingExtension
 from training.tasks.seeing import SeeingTask
 from training.tasks.task import Measure, Outcome, Step, Task
@@ -8,22 +10,17 @@ from training.tasks.turn_config import AnyTurnConfig, ClawScrewConfig, ClawTurnC
 from training.tasks.walk import WalkTask
 from training.tasks.walk_config import AnyWalkConfig, KittyWalkConfig, WalkConfig
 
-_KINDS: tuple[type[AnyWalkConfig | AnyTurnConfig], ...] = (
-    WalkConfig,
-    KittyWalkConfig,
-    ClawTurnConfig,
-    ClawTurnPixelsConfig,
-    ClawScrewConfig,
-)
+AnyTaskConfig = AnyWalkConfig | AnyTurnConfig
 
 
 def measure_of(kind: str) -> Measure:
     """Return what the figure of a task of this kind is called; of one that is not known, such as a newer one, just that."""
-    known = {config.model_fields["kind"].default: config.measure for config in _KINDS}
+    known: dict[str, Measure] = {config.model_fields["kind"].default: config.measure for config in get_args(AnyTaskConfig)}
     return known.get(kind, Measure("measure", "", "Measure of the task, mean of an episode"))
 
 
 __all__ = [
+    "AnyTaskConfig",
     "AnyTurnConfig",
     "AnyWalkConfig",
     "ClawScrewConfig",

@@ -15,7 +15,7 @@ import numpy as np
 from robot.errors import StaleError
 from robot.types import Command, FloatArray, RobotState, TrackedAngle, frozen_array
 from safety.motion import BusTick
-from safety.types import INTERVENTIONS
+from training.tasks.low_pass import LowPass
 from training.tasks.task import Observation, Outcome, Step, intervention
 from training.tasks.turn_config import AnyTurnConfig, TurnToSettings
 
@@ -50,6 +50,7 @@ class TurnTask:
     def __init__(self, config: AnyTurnConfig, policy_period_s: float) -> None:
         self.config = config
         self._period_s = policy_period_s
+        self._low_pass = LowPass(config.action_smoothing, self._pose)
         fingers = len(_FINGERS)
         self._centre = frozen_array(np.tile([0.0, config.middle_center_rad, config.tip_center_rad], fingers))
         self._scale = frozen_array(np.tile([config.side_scale_rad, config.middle_scale_rad, config.tip_scale_rad], fingers))
@@ -79,11 +80,11 @@ class TurnTask:
 
     def target(self, action: FloatArray, memory: TurnMemory) -> Command:
         """Map an action (9,) in [-1, 1] through the low-pass to joint targets. Shape (9,), rad."""
-        return Command(frozen_array(self._centre + self._scale * self._smoothed(action, memory)))
+        return Command(frozen_array(self._centre + self._scale * self._low_pass.after(action, memory.pose)))
 
     def finish(self, action: FloatArray, memory: TurnMemory, ticks: Sequence[BusTick], state: RobotState) -> Step[TurnMemory]:
         """Judge one policy tick; `ticks` are its bus ticks, `state` was read at its end."""
-        applied_action, pose = self._applied(action, memory, ticks)
+        applied_action, pose = self._low_pass.applied(action, memory.pose, ticks)
         after = TurnMemory(pose, memory.goal_rad + self.config.goal_rad_s * self._period_s)
         outcome = self._outcome(state, after, intervention(action, applied_action))
         return Step(applied_action, outcome, self._observation(state, after), after)
@@ -94,18 +95,6 @@ class TurnTask:
 
     def _pose(self, position_rad: FloatArray) -> FloatArray:
         return frozen_array((position_rad - self._centre) / self._scale)
-
-    def _smoothed(self, action: FloatArray, memory: TurnMemory) -> FloatArray:
-        weight = self.config.action_smoothing
-        return (1.0 - weight) * memory.pose + weight * np.minimum(np.maximum(action, -1.0), 1.0)
-
-    def _applied(self, action: FloatArray, memory: TurnMemory, ticks: Sequence[BusTick]) -> tuple[FloatArray, FloatArray]:
-        """Return the action that would have led to the last emission, and the low-pass state that it left."""
-        if not ticks[-1].reasons & INTERVENTIONS:
-            return action, self._smoothed(action, memory)
-        pose = self._pose(ticks[-1].applied.position_rad)
-        weight = self.config.action_smoothing
-        return (pose - (1.0 - weight) * memory.pose) / weight, pose
 
     def _outcome(self, state: RobotState, memory: TurnMemory, changed: float) -> Outcome:
         config = self.config

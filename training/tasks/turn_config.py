@@ -34,6 +34,12 @@ class TurnSettings(BaseModel):
     success_bonus: float = Field(default=0.5, ge=0.0, description="Times exp(-(distance / success_rad)^2).")
     velocity_weight: float = Field(default=0.02, ge=0.0, description="On the mean of the joints' speeds beyond 0.5 rad/s, per rad/s.")
     intervention_weight: float = Field(default=0.1, ge=0.0, description="On the mean square of what hard stages of the guard changed.")
+    mark_share: float = Field(default=0.4, gt=0.0, lt=1.0, description="The mark that the task is learned at: share of the time on goal.")
+
+    @property
+    def mark(self) -> float:
+        """Measure at which the task counts as learned."""
+        return self.mark_share
 
     @property
     def scaling(self) -> tuple[str, ...]:
@@ -49,17 +55,11 @@ class TurnToSettings(TurnSettings):
         default=math.pi, ge=0.0, le=math.pi, description="Half-width of the goal of an episode, about goal_center_rad."
     )
     goal_center_rad: float = Field(default=0.0, ge=-math.pi, le=math.pi)
-    mark_share: float = Field(default=0.4, gt=0.0, lt=1.0, description="The mark that the task is learned at: share of the time on goal.")
 
     @property
     def goal_rad_s(self) -> float:
         """The goal stands."""
         return 0.0
-
-    @property
-    def mark(self) -> float:
-        """Measure at which the task counts as learned."""
-        return self.mark_share
 
 
 class ClawTurnConfig(TurnToSettings):
@@ -84,11 +84,6 @@ class ClawScrewConfig(TurnSettings):
     time_limit_steps: int = Field(default=80, ge=1, description="80 are 8 s at 10 Hz.")
     goal_rad_s: float = Field(default=0.5, ge=-3.0, le=3.0, description="Speed of the goal.")
     mark_share: float = Field(default=0.5, gt=0.0, lt=1.0, description="The mark that the task is learned at: share of the time on goal.")
-
-    @property
-    def mark(self) -> float:
-        """Measure at which the task counts as learned."""
-        return self.mark_share
 
 
 AnyTurnConfig = ClawTurnConfig | ClawTurnPixelsConfig | ClawScrewConfig

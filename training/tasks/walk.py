@@ -16,7 +16,7 @@ import numpy as np
 from robot.errors import StaleError
 from robot.types import Command, FloatArray, ImuState, JointState, RobotState, TrackedPose
 from safety.motion import BusTick
-from safety.types import INTERVENTIONS
+from training.tasks.low_pass import LowPass
 from training.tasks.task import Observation, Outcome, Step, intervention
 from training.tasks.walk_config import AnyWalkConfig, KittyWalkConfig, WalkConfig
 
@@ -54,6 +54,7 @@ class WalkTask:
     def __init__(self, config: AnyWalkConfig, policy_period_s: float) -> None:
         self.config = config
         self.legs = config.legs
+        self._low_pass = LowPass(config.action_smoothing, self.legs.legs)
         self._joints = len(self.legs.joint_names)
         self._period_s = policy_period_s
 
@@ -92,28 +93,16 @@ class WalkTask:
 
     def target(self, action: FloatArray, memory: WalkMemory) -> Command:
         """Map an action (a,) in [-1, 1] through the low-pass to joint targets. Shape (n,), rad."""
-        return Command(self.legs.joints_rad(self._smoothed(action, memory)))
+        return Command(self.legs.joints_rad(self._low_pass.after(action, memory.legs)))
 
     def finish(self, action: FloatArray, memory: WalkMemory, ticks: Sequence[BusTick], state: RobotState) -> Step[WalkMemory]:
         """Judge one policy tick; `ticks` are its bus ticks, `state` was read at its end."""
-        applied_action, legs = self._applied(action, memory, ticks)
+        applied_action, legs = self._low_pass.applied(action, memory.legs, ticks)
         newest = self._frame(state, memory.heading_rad)
         tracked = _tracked(state)
         memory_next = WalkMemory(legs, newest, memory.heading_rad, tracked.position_world_m)
         outcome = self._outcome(memory, memory_next, ticks, state, intervention(action, applied_action))
         return Step(applied_action, outcome, self._observation(newest, memory.newest, legs), memory_next)
-
-    def _smoothed(self, action: FloatArray, memory: WalkMemory) -> FloatArray:
-        weight = self.config.action_smoothing
-        return (1.0 - weight) * memory.legs + weight * np.minimum(np.maximum(action, -1.0), 1.0)
-
-    def _applied(self, action: FloatArray, memory: WalkMemory, ticks: Sequence[BusTick]) -> tuple[FloatArray, FloatArray]:
-        """Return the action that would have led to the last emission, and the low-pass state that it left."""
-        if not ticks[-1].reasons & INTERVENTIONS:
-            return action, self._smoothed(action, memory)
-        legs = self.legs.legs(ticks[-1].applied.position_rad)
-        weight = self.config.action_smoothing
-        return (legs - (1.0 - weight) * memory.legs) / weight, legs
 
     def _outcome(self, before: WalkMemory, after: WalkMemory, ticks: Sequence[BusTick], state: RobotState, intervention: float) -> Outcome:
         config = self.config
