@@ -50,7 +50,7 @@ class Report:
         measure: Of the task, for walking the forward speed in m/s.
         steps: Policy ticks.
         share_fallen: 0 to 1.
-        mark: What the measure must reach, without a fall.
+        mark: What the measure must reach, without a failure.
         mark_reached: Whether it did.
     """
 

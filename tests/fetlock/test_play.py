@@ -85,7 +85,7 @@ def test_an_evaluation_repeats_and_reports_every_episode(run_folder: Path, capsy
 
 def test_an_evaluation_prints_a_table_and_films(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
     out = call(capsys, "eval", str(run_folder), "-n", "1", "--task.time-limit-steps", "6", "--video", str(tmp_path / "v.mp4"))
-    assert "mark of 0.6 m/s without a fall: not reached" in out
+    assert "mark of 0.6 m/s without a failure: not reached" in out
     with av.open(str(tmp_path / "v.mp4")) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert len(frames) == 3
