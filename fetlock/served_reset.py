@@ -59,5 +59,16 @@ class ServedReset:
             while needs_person(self._client.causes) and goes_on():
                 sleep_s(_LOOK_S)
         self._client.read()
-        rows, _ = self._client.rows(first, self._client.position)
+        ticks: list[BusTick] = []
+        # The robot goes on while a routine's ticks are taken in: again, until the episode begins with the newest state and none is missing
+        # before it.
+        while first < self._client.position:
+            position = self._client.position
+            ticks += self._ticks(first, position)
+            first = position
+            self._client.await_tick(self._client.head - 1)
+        return ticks
+
+    def _ticks(self, first: int, last: int) -> list[BusTick]:
+        rows, _ = self._client.rows(first, last)
         return [bus_tick_of(row) for row in rows if not Note(int(row["notes"])) & Note.SKIPPED]

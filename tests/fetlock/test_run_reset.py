@@ -18,9 +18,11 @@ from fetlock.config import load_config
 from fetlock.machines import description_of
 from fetlock.motion_process import MotionProcess
 from policy.snapshot import Policy, PolicyConfig, save_policy
-from safety import Cause, Mode, MotionLink
+from robot.clock import sleep_s
+from safety import BusTick, Cause, Mode, MotionLink
 from safety.motion_records import Outcome
 from safety.resets import UPRIGHT_COSINE, stands, tilt_cosine
+from safety.tick_records import bus_tick_of
 from tests.fetlock.test_motion import ROOT, attach, eventually
 from tests.safety.served import unique
 
@@ -101,7 +103,15 @@ def test_a_client_that_is_killed_in_a_routine_leaves_a_robot_that_holds(fallen: 
         client.close()
 
 
-def test_a_policy_run_stands_its_robot_up_first_and_after_each_episode(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_policy_run_stands_its_robot_up_first_and_after_each_episode(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(row: np.void) -> BusTick:
+        sleep_s(0.001)
+        return bus_tick_of(row)
+
+    # Of a routine of 2 s it takes longer than the motion process may be silent: the robot goes on meanwhile, and no tick is lost.
+    monkeypatch.setattr("fetlock.served_reset.bus_tick_of", slowly)
     words = [*CONFIG, "--task.time-limit-steps", "20"]
     layout = policy_layout(load_config(words))
     # Zero weights: it stands.
