@@ -34,7 +34,8 @@ def make_deterministic_learner(
 ) -> Learner:
     """Return a learner with its back ends pinned, and with what the run's folder says that it begins with."""
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(mode=True)
+    # As `use_deterministic_algorithms` does, which loads the compiler on its way: 3 s.
+    torch.set_deterministic_debug_mode("error")
     learner = Learner(layout, sac, train, seed, compiled=False)
     if prior is not None:
         learner.begin(load_prior(folder), prior)

@@ -62,8 +62,12 @@ def fetlock(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def training(folder: Path, name: str, *arguments: str, config: bool = True) -> tuple[str, ...]:
+    return ("train", "--runs-dir", str(folder), "--name", name, "--no-video", *arguments, *(SMALL if config else ()))
+
+
 def train(folder: Path, name: str, *arguments: str, config: bool = True) -> subprocess.Popen[str]:
-    return fetlock("train", "--runs-dir", str(folder), "--name", name, "--no-video", *arguments, *(SMALL if config else ()))
+    return fetlock(*training(folder, name, *arguments, config=config))
 
 
 def finished(process: subprocess.Popen[str], code: int = 0) -> tuple[str, str]:
@@ -263,16 +267,16 @@ def test_deterministic_runs_are_identical_and_a_resumed_one_equals_an_uninterrup
         "--sac.actor-every",
         "3",
     )
-    arguments = ("--deterministic", "--train.total-steps", "700", "--task.time-limit-steps", "90", *hard)
+    arguments = ("--deterministic", "--train.total-steps", "500", "--task.time-limit-steps", "90", *hard)
     finished(train(tmp_path, "first", *arguments))
     summary = json.loads((tmp_path / "first" / "summary.json").read_text())
-    assert (summary["steps"], summary["updates"], summary["update_to_data_ratio"]) == (700, 2 * 600, 2.0)
+    assert (summary["steps"], summary["updates"], summary["update_to_data_ratio"]) == (500, 2 * 400, 2.0)
     records = read_run(tmp_path / "first" / "rollouts")
-    assert len(records) == 700
+    assert len(records) == 500
     # Two runs agree if one of them does that was killed on its way.
     first, killed = tmp_path / "first", tmp_path / "killed"
     process = train(tmp_path, "killed", *arguments)
-    wait_for(lambda: checkpoint_steps(killed) >= 300, process)
+    wait_for(lambda: checkpoint_steps(killed) >= 200, process)
     sleep_s(float(np.random.default_rng().uniform(0.0, 1.0)))
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -286,32 +290,37 @@ def test_deterministic_runs_are_identical_and_a_resumed_one_equals_an_uninterrup
     # Networks, targets, temperature, moments of the optimiser, both random states.
     for run in (killed, first):
         tensors, state = load_checkpoint(run / "checkpoints")
-        assert state.updates > 600
+        assert state.updates > 500
         digest = {name: value.numpy().tobytes() for name, value in tensors.items()}
         if run == killed:
             kept, at = digest, state
     assert (kept, at) == (digest, state)
 
 
-def complaint(process: subprocess.Popen[str], code: int) -> str:
-    """Return the one line on standard error."""
-    _, err = finished(process, code)
+def complaint(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
+    """Return the one line on standard error of a call that ends with a code."""
+    capsys.readouterr()
+    assert main(list(arguments)) == code
+    return only_line(capsys.readouterr().err)
+
+
+def only_line(err: str) -> str:
     lines = [line for line in err.splitlines() if line.strip()]
     assert len(lines) == 1, err
     return lines[0]
 
 
-def test_wrong_calls_are_refused_in_one_line_and_touch_nothing(trained, tmp_path):
+def test_wrong_calls_are_refused_in_one_line_and_touch_nothing(trained, tmp_path, capsys):
     run, _ = trained
     before = {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
-    assert "--resume" in complaint(train(run.parent, "run"), 2)
-    assert "another configuration" in complaint(train(run.parent, "run", "--resume", "--seed", "9"), 2)
-    assert "no run to resume" in complaint(train(tmp_path, "other", "--resume"), 2)
-    assert "--name" in complaint(fetlock("train", "--resume"), 2)
-    assert "is no name of a folder" in complaint(train(tmp_path, "../run"), 2)
+    assert "--resume" in complaint(capsys, 2, *training(run.parent, "run"))
+    assert "another configuration" in complaint(capsys, 2, *training(run.parent, "run", "--resume", "--seed", "9"))
+    assert "no run to resume" in complaint(capsys, 2, *training(tmp_path, "other", "--resume"))
+    assert "--name" in complaint(capsys, 2, "train", "--resume")
+    assert "is no name of a folder" in complaint(capsys, 2, *training(tmp_path, "../run"))
     assert {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()} == before
     (tmp_path / "file").write_text("")
-    assert "--runs-dir" in complaint(train(tmp_path / "file", "run"), 1)
+    assert "--runs-dir" in complaint(capsys, 1, *training(tmp_path / "file", "run"))
     copy = tmp_path / "copy"
     for damage in ("checkpoint", "log"):
         shutil.rmtree(copy, ignore_errors=True)
@@ -321,5 +330,6 @@ def test_wrong_calls_are_refused_in_one_line_and_touch_nothing(trained, tmp_path
             content = bytearray(victim.read_bytes())
             content[len(content) // 2] ^= 0xFF
             victim.write_bytes(bytes(content))
-        line = complaint(train(tmp_path, "copy", "--resume", config=False), 1)
+        _, err = finished(train(tmp_path, "copy", "--resume", config=False), 1)
+        line = only_line(err)
         assert ("corrupt" if damage == "checkpoint" else "damaged") in line

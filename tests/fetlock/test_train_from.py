@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fetlock.__main__ import main
 from policy.snapshot import load_policy
 from tests.fetlock.recorded import record_run
-from tests.fetlock.test_train import checkpoint_steps, complaint, fetlock, finished, train, wait_for, weights
+from tests.fetlock.test_train import checkpoint_steps, complaint, finished, train, training, wait_for, weights
 from training.evaluation import read_evaluations
 from training.rollout_log import read_run
 
@@ -30,7 +31,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_begins_with_the_policy_of_another_and_goes_on_after_a_kill_without_it(simulated: Path, tmp_path: Path) -> None:
     source = tmp_path / "sim"
     shutil.copytree(simulated, source)
-    words = ("--from", str(source), "--deterministic", "--train.total-steps", "420", "--seed", "7", *SHORT, *CAUTIOUS)
+    words = ("--from", str(source), "--deterministic", "--train.total-steps", "300", "--seed", "7", *SHORT, *CAUTIOUS)
     finished(train(tmp_path, "whole", *words))
     run = tmp_path / "whole"
     steps = read_run(run / "rollouts")
@@ -67,9 +68,11 @@ def test_a_policy_alone_gives_its_actor(simulated: Path, tmp_path: Path) -> None
     np.testing.assert_array_equal(load_policy(tmp_path / "run" / "policy_last").vector, load_policy(simulated / "policy").vector)
 
 
-def test_what_does_not_fit_is_refused_in_one_line_and_leaves_nothing(simulated: Path, tmp_path: Path) -> None:
+def test_what_does_not_fit_is_refused_in_one_line_and_leaves_nothing(
+    simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def refused(*words: str, code: int = 2) -> str:
-        line = complaint(train(tmp_path, "run", *words), code)
+        line = complaint(capsys, code, *training(tmp_path, "run", *words))
         assert not (tmp_path / "run").exists()
         return line
 
@@ -87,4 +90,5 @@ def test_what_does_not_fit_is_refused_in_one_line_and_leaves_nothing(simulated: 
     for victim in (damaged / "checkpoints").glob("*.safetensors"):
         victim.write_bytes(victim.read_bytes()[:-9])
     assert "corrupt" in refused("--from", str(damaged), code=1)
-    assert fetlock("train", "--from").wait() == 2
+    capsys.readouterr()
+    assert main(["train", "--from"]) == 2
