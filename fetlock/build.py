@@ -22,7 +22,7 @@ from sim import SimulatedConfig, simulate
 from training.contract import Contract
 from training.env import RobotEnv
 from training.evaluation import Mark
-from training.tasks import AnyWalkConfig, SeeingTask, Task, TurnTask, WalkTask
+from training.tasks import AnyTurnConfig, AnyWalkConfig, SeeingTask, Task, TurnGoals, TurnTask, WalkTask
 
 
 def make_env(
@@ -145,6 +145,14 @@ def make_task(config: RunConfig, policy_period_s: float) -> Task[Any]:
     chosen = task_of(config)
     task: Task[Any] = WalkTask(chosen, policy_period_s) if isinstance(chosen, AnyWalkConfig) else TurnTask(chosen, policy_period_s)
     return task if config.sac.encoder is None else SeeingTask(task, policy_period_s)
+
+
+def goals_of(config: RunConfig) -> TurnGoals | None:
+    """Return the goals of a task that are exchanged while it is learned; None where they are not."""
+    task = task_of(config)
+    if not config.sac.hindsight_share or not isinstance(task, AnyTurnConfig):
+        return None
+    return TurnGoals(task, policy_layout(config).observation_names)
 
 
 def frame_stack(config: RunConfig) -> FrameStack | None:

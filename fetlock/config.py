@@ -12,11 +12,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
 
 from fetlock import document
+from fetlock.agreement import TASKS, require_agreement
 from fetlock.complaint import complaint
 from fetlock.config_help import config_help
-from fetlock.flags import Flag, apply, flag_of, overlaid, read_flags
+from fetlock.flags import Flag, apply, overlaid, read_flags
 from fetlock.guarding import read_limits, require_able
-from fetlock.machines import EmulatedConfig, HardwareConfig, body_kind, names_of_joints, simulated
+from fetlock.machines import EmulatedConfig, HardwareConfig, body_kind, names_of_joints
 from policy.image import ImageLayout
 from robot.errors import UsageError
 from safety.arena import ArenaConfig
@@ -25,7 +26,6 @@ from sim import ClawConfig, DynamixelMinitaurConfig, KittyConfig, MinitaurConfig
 from training.config import FramesConfig, PriorConfig, SacConfig, TrainConfig
 from training.tasks import (
     AnyTaskConfig,
-    AnyWalkConfig,
     ClawScrewConfig,
     ClawTurnConfig,
     ClawTurnPixelsConfig,
@@ -34,11 +34,6 @@ from training.tasks import (
 )
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "minitaur_walk.yaml"
-# A rate counts as a whole multiple of another within this relative error: 1/3 of 100 Hz written as 33.333333333 does.
-_RATE_TOLERANCE = 1e-9
-# The tasks that fit each robot; robots on legs can also turn around by themselves.
-_LEGGED = {"minitaur": ("walk",), "minitaur_dynamixel": ("walk",), "kitty": ("kitty_walk",)}
-_TASKS = {**_LEGGED, "claw": ("claw_turn", "claw_turn_pixels", "claw_screw")}
 
 
 def _kind_or(default: str) -> Callable[[object], str]:
@@ -117,90 +112,8 @@ class RunConfig(BaseModel):
         return None if self.camera is None else (self.camera.height_px, self.camera.width_px)
 
     @model_validator(mode="after")
-    def _rates_divide(self) -> Self:
-        _require_multiple("bus_hz", self.bus_hz, "control_hz", self.control_hz)
-        if isinstance(self.robot, EmulatedConfig):
-            _require_multiple("robot.machine.physics_hz", self.robot.machine.physics_hz, "bus_hz", self.bus_hz)
-        elif not isinstance(self.robot, HardwareConfig):
-            _require_multiple("robot.physics_hz", self.robot.physics_hz, "bus_hz", self.bus_hz)
-        return self
-
-    @model_validator(mode="after")
-    def _one_collector_a_robot(self) -> Self:
-        if isinstance(self.robot, HardwareConfig) and self.train.collectors > 1:
-            raise ValueError(f"train.collectors is {self.train.collectors}, and robot.kind dynamixel is one robot: set it to 1")
-        return self
-
-    @model_validator(mode="after")
-    def _camera_is_there(self) -> Self:
-        if self.camera is None:
-            return self
-        if isinstance(self.robot, HardwareConfig) and self.robot.camera is None:
-            raise ValueError(
-                "camera asks for frames of a camera, and this robot has none: set robot.camera to a file that says how it is opened "
-                "(docs/hardware.md), or set camera to null"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _policy_sees(self) -> Self:
-        if self.sac.encoder is not None and self.camera is None:
-            raise ValueError(
-                "sac.encoder is for what a camera sees, and camera is null: give its frames' size, such as --camera.width-px 32 "
-                "--camera.height-px 32, or set sac.encoder to null"
-            )
-        if isinstance(self.task, ClawTurnPixelsConfig) and self.sac.encoder is None:
-            raise ValueError(
-                "task.kind claw_turn_pixels hides the valve, and this policy sees nothing: set sac.encoder.kind (paper, drq or residual), "
-                "or use claw_turn"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _arena_fits(self) -> Self:
-        arena = self.arena
-        if arena is None:
-            return self
-        kind = body_kind(self.robot)
-        if kind not in _LEGGED:
-            raise ValueError(f"arena is for robots that walk, {', '.join(_LEGGED)}, and robot.kind {kind} does not: set arena to null")
-        if isinstance(self.robot, HardwareConfig) and self.robot.tracker is None:
-            raise ValueError(
-                "arena needs a tracked base, and this robot has none: set robot.tracker, or set arena to null and keep the robot in by hand"
-            )
-        start_m = math.hypot(*arena.center_m)
-        if start_m >= arena.radius_m:
-            raise ValueError(
-                f"arena.center_m is {start_m:g} m from (0, 0), where robots in simulation start, and arena.radius_m is {arena.radius_m:g}: "
-                "a robot starts inside; move the centre or widen the radius"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
-        kind = body_kind(self.robot)
-        fitting = _TASKS.get(kind)
-        if self.task is None:
-            return self
-        if fitting is None:
-            raise ValueError(f"task.kind {self.task.kind}: no task is known for robot.kind {kind}: set task to null, or use another robot")
-        if self.task.kind not in fitting:
-            raise ValueError(f"task.kind {self.task.kind} is not for robot.kind {kind}: use {' or '.join(fitting)}")
-        if not isinstance(self.task, AnyWalkConfig):
-            return self._lobes_fit(self.task.lobes)
-        machine = simulated(self.robot)
-        ground, height_m = "flat" if machine is None else machine.ground.kind, self.task.fall_height_m
-        if ground != "flat" and height_m is not None:
-            raise ValueError(
-                f"task.fall_height_m is a world height, {height_m} m, and means nothing on robot.ground.kind {ground}: set it to null "
-                f"({flag_of(('task', 'fall_height_m'))} null); a fall is then judged by task.fall_upright alone"
-            )
-        return self
-
-    def _lobes_fit(self, lobes: int) -> Self:
-        machine = simulated(self.robot)
-        if isinstance(machine, ClawConfig) and machine.valve.lobes != lobes:
-            raise ValueError(f"task.lobes is {lobes}, and the valve has {machine.valve.lobes} (valve.lobes of the robot): set both to one")
+    def _parts_agree(self) -> Self:
+        require_agreement(self)
         return self
 
 
@@ -212,18 +125,10 @@ def task_of(config: RunConfig) -> AnyTaskConfig:
     """
     if config.task is None:
         kind = body_kind(config.robot)
-        fitting = _TASKS.get(kind)
-        way = f"set task.kind {' or '.join(fitting)}" if fitting else f"none is known for robot.kind {kind}: choose {', '.join(_TASKS)}"
+        fitting = TASKS.get(kind)
+        way = f"set task.kind {' or '.join(fitting)}" if fitting else f"none is known for robot.kind {kind}: choose {', '.join(TASKS)}"
         raise UsageError(f"task is null, and nothing can be learned or judged without one: {way}")
     return config.task
-
-
-def _require_multiple(fast: str, fast_hz: float, slow: str, slow_hz: float) -> None:
-    ratio = fast_hz / slow_hz
-    if round(ratio) < 1 or not math.isclose(ratio, round(ratio), rel_tol=_RATE_TOLERANCE):
-        below, above = (slow_hz * max(1, factor) for factor in (math.floor(ratio), math.floor(ratio) + 1))
-        choices = f"{below:g}" if below == above else f"{below:g} or {above:g}"
-        raise ValueError(f"{fast} {fast_hz:g} must be a whole multiple of {slow} {slow_hz:g}: use {choices}")
 
 
 def load_config(argv: Sequence[str], prog: str = "fetlock", default: Path = DEFAULT_CONFIG, others: Sequence[str] = ()) -> RunConfig:

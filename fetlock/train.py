@@ -13,7 +13,7 @@ from types import FrameType
 
 from fetlock.arguments import VerbParser
 from fetlock.artifacts import LoopFigures, finish_run
-from fetlock.build import contract_of, judged_config, make_env, mark_of, policy_layout
+from fetlock.build import contract_of, goals_of, judged_config, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, config_yaml, load_config, task_of
 from fetlock.console.process import add_console_option, console_beside, require_port
 from fetlock.films import filmer_of, picture_px
@@ -158,7 +158,7 @@ def _learn(shape: LinkShape, layout: PolicyLayout, config: RunConfig, contract: 
     """Import torch in the learner's process only."""
     from training.roles.learn import learn
 
-    learn(shape, layout, config.sac, config.train, config.prior, contract, folder, config_sha, config.seed)
+    learn(shape, layout, config.sac, config.train, config.prior, contract, folder, config_sha, config.seed, goals_of(config))
 
 
 def _over(link: Link, config: RunConfig) -> bool:
@@ -205,7 +205,7 @@ def _train_in_one_process(folder: RunFolder, config: RunConfig, filmer: Filmer |
     with _linked(folder, config, layout) as (_, link), Progress() as progress, _stop_on_signals(link):
         metadata = metadata_of(folder.config_sha, config)
         logger = Logger(folder.path / "rollouts", link.steps, link.bus, link.counters, metadata, link.frames)
-        learner = make_deterministic_learner(layout, config.sac, config.train, config.seed, config.prior, folder.path)
+        learner = make_deterministic_learner(layout, config.sac, config.train, config.seed, config.prior, folder.path, goals_of(config))
         judge = Judge(layout, _terms(folder, config), _started_s(folder))
         judge.forget_after(checkpoint[1].steps if checkpoint else 0)
         gauge = Gauge(link, contract, 1, task_of(config).measure)

@@ -210,7 +210,7 @@ class Collector:
         self.lateness_s = max(self.lateness_s, lateness_s)
         place = (self._steps.head, self.episode, version, first, first + len(result.ticks) - 1)
         rows = [np.asarray(row, np.float32) for row in (observation, action, result.applied_action, result.observation)]
-        head = STEP_HEAD.pack(*place, self.stamp_s, result.reward, result.measure, lateness_s)
+        head = STEP_HEAD.pack(*place, self.stamp_s, result.reward, result.measure, lateness_s, *result.object_rad)
         end = STEP_END.pack(self._index, self._step, result.reasons, result.mode, result.terminated, result.truncated)
         self.lost += not self._steps.append(head, *rows, end)
 

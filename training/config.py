@@ -31,6 +31,9 @@ class SacConfig(BaseModel):
     updates_per_step: int = Field(default=4, ge=1, le=64)
     # Updates of the critics for each update of actor and temperature.
     actor_every: int = Field(default=2, ge=1)
+    # Share of every batch that is given other goals than it was experienced with (hindsight experience replay, arXiv 1707.01495); only for
+    # tasks that have goals.
+    hindsight_share: float = Field(default=0.0, ge=0.0, lt=1.0)
     # Products of the networks in float32, or bfloat16 with float32 accumulation and parameters.
     precision: Literal["float32", "bfloat16"] = "float32"
 

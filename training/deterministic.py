@@ -20,6 +20,7 @@ from training.config import PriorConfig, SacConfig, TrainConfig
 from training.contract import Contract
 from training.env import RobotEnv
 from training.feed import WeightFeed
+from training.hindsight import Goals
 from training.learner import Learner
 from training.link import Link
 from training.prior import load_prior
@@ -30,13 +31,19 @@ from training.session import Session
 
 
 def make_deterministic_learner(
-    layout: PolicyLayout, sac: SacConfig, train: TrainConfig, seed: int, prior: PriorConfig | None = None, folder: Path = Path()
+    layout: PolicyLayout,
+    sac: SacConfig,
+    train: TrainConfig,
+    seed: int,
+    prior: PriorConfig | None = None,
+    folder: Path = Path(),
+    goals: Goals | None = None,
 ) -> Learner:
     """Return a learner with its back ends pinned, and with what the run's folder says that it begins with."""
     torch.set_num_threads(1)
     # As `use_deterministic_algorithms` does, which loads the compiler on its way: 3 s.
     torch.set_deterministic_debug_mode("error")
-    learner = Learner(layout, sac, train, seed, compiled=False)
+    learner = Learner(layout, sac, train, seed, compiled=False, goals=goals)
     if prior is not None:
         learner.begin(load_prior(folder), prior)
     return learner

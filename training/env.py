@@ -42,6 +42,7 @@ class StepResult:
         mode: HOLD when the guard took over: such a tick is never trained on.
         reasons: Stages of the guard that changed a command in this tick.
         ticks: The bus ticks.
+        object_rad: Angle of the tracked object before and after the tick, NaN without one: what a policy that sees has to find out.
         frame: Of the camera, taken with the observation; None where nobody looks.
     """
 
@@ -54,6 +55,7 @@ class StepResult:
     mode: Mode
     reasons: Reason
     ticks: list[BusTick]
+    object_rad: tuple[float, float] = (math.nan, math.nan)
     frame: CameraFrame | None = None
 
 
@@ -158,6 +160,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
             "applied_action": result.applied_action,
             "filter_mask": int(result.reasons),
             "mode": int(result.mode),
+            **({} if math.isnan(result.object_rad[1]) else {"object_rad": result.object_rad[1]}),
         }
         return result.observation, result.reward, result.terminated, result.truncated, info
 
@@ -171,7 +174,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         """
         if self._state is None or self._memory is None:
             raise UsageError("step was called before reset: call reset first")
-        wanted = frozen_array(action)
+        wanted, before_rad = frozen_array(action), _object_rad(self._state)
         state, ticks = self.motion.advance(self.task.target(wanted, self._memory), self._state)
         self._state = self._seen(state)
         step = self.task.finish(wanted, self._memory, ticks, self._state)
@@ -193,6 +196,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
             Mode.HOLD if held else Mode.ACTIVE,
             reasons,
             ticks,
+            (before_rad, _object_rad(self._state)),
             self.frame,
         )
 
@@ -262,3 +266,7 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         for camera in (self._camera, self.eye):
             if camera is not None:
                 camera.close()
+
+
+def _object_rad(state: RobotState) -> float:
+    return math.nan if state.tracked_object is None else state.tracked_object.angle_rad

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -14,12 +14,13 @@ from policy.layout import PolicyLayout, Vector
 from robot.errors import UsageError
 from training.config import PriorConfig, SacConfig, TrainConfig
 from training.episodes import EpisodeBook, EpisodeSummary
+from training.hindsight import Goals, Hindsight
 from training.pixel_replay import PixelReplay
 from training.pixel_sac import PixelSac
 from training.precision import choose_products
 from training.prior import Prior
 from training.replay import Replay, sample
-from training.sac import Metrics, Sac
+from training.sac import Batch, Metrics, Sac
 
 _log = logging.getLogger(__name__)
 
@@ -41,9 +42,12 @@ class Learner:
         train: The schedule.
         seed: Of the networks and of every random number that learning consumes.
         compiled: Compile the updates; `warm_up` falls back to eager if that fails.
+        goals: Of the task, where `sac.hindsight_share` exchanges them.
     """
 
-    def __init__(self, layout: PolicyLayout, sac: SacConfig, train: TrainConfig, seed: int, *, compiled: bool) -> None:
+    def __init__(
+        self, layout: PolicyLayout, sac: SacConfig, train: TrainConfig, seed: int, *, compiled: bool, goals: Goals | None = None
+    ) -> None:
         self._sizes = len(layout.observation_names), len(layout.action_names)
         choose_products(sac)
         # Dropout draws from torch's global generator.
@@ -51,6 +55,8 @@ class Learner:
         self.layout = layout
         self._config = sac
         self._seed = seed
+        self._hindsight = None if goals is None else Hindsight(goals, sac.hindsight_share)
+        self._tracking = goals is not None and goals.needs_object
         self.sac = make_sac(layout, sac, seed, compiled=compiled)
         self.replay = self._memory(train.replay_capacity)
         self.book = EpisodeBook()
@@ -84,7 +90,7 @@ class Learner:
             tensors[name].copy_(value)
         self._begun = bool(prior.tensors)
         if len(prior.steps):
-            data = Replay(*self._sizes, len(prior.steps))
+            data = Replay(*self._sizes, len(prior.steps), tracking=self._tracking)
             data.extend(prior.steps)
             self._prior = data, config
 
@@ -106,15 +112,24 @@ class Learner:
     def update(self) -> Metrics:
         """Do the updates of one environment step."""
         config, generator = self._config, self.sac.generator
+        batches: Iterable[Batch]
         if isinstance(self.replay, Replay):
-            return self.sac.update(sample(self._parts(self.replay), config.updates_per_step, generator))
-        return self.sac.update(self.replay.sample(config.batch_size, config.updates_per_step, generator))
+            batches = sample(self._parts(self.replay), config.updates_per_step, generator)
+        else:
+            batches = self.replay.sample(config.batch_size, config.updates_per_step, generator)
+        return self.sac.update(self._seen_behind(batches))
+
+    def _seen_behind(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+        """Exchange goals, where there are any, of each batch when its turn comes."""
+        hindsight = self._hindsight
+        return batches if hindsight is None else (hindsight(batch, self.sac.generator) for batch in batches)
 
     def _memory(self, capacity: int) -> Replay | PixelReplay:
         if self.layout.image is None:
-            return Replay(*self._sizes, capacity)
+            return Replay(*self._sizes, capacity, tracking=self._tracking)
         encoder = self._config.encoder
-        return PixelReplay(*self._sizes, self.layout.image, capacity, shift_px=None if encoder is None else encoder.shift_px)
+        shift_px = None if encoder is None else encoder.shift_px
+        return PixelReplay(*self._sizes, self.layout.image, capacity, shift_px=shift_px, tracking=self._tracking)
 
     def _parts(self, replay: Replay) -> list[tuple[Replay, int]]:
         """Return how many rows of a batch are drawn from what: of each at least one, however small the batch, until a share has faded."""
@@ -148,7 +163,7 @@ class Learner:
         scratch.fill_with_noise(self.sac.generator)
         compiled = True
         try:
-            self.sac.update(scratch.sample(self._config.batch_size, self._config.actor_every, self.sac.generator))
+            self.sac.update(self._seen_behind(scratch.sample(self._config.batch_size, self._config.actor_every, self.sac.generator)))
         except Exception as error:
             if required:
                 raise UsageError(

@@ -43,6 +43,7 @@ class PixelReplay:
         capacity: Transitions.
         folder: Where the frames are on disk, in a file that ends with the process; None: in memory.
         shift_px: Largest shift of a stack, up, down and sideways; None: `default_shift_px`.
+        tracking: Keep where the tracked object was.
 
     Raises:
         UsageError: If there is no room for the frames, or nothing is to be held.
@@ -56,8 +57,10 @@ class PixelReplay:
         capacity: int,
         folder: Path | None = None,
         shift_px: int | None = None,
+        *,
+        tracking: bool = False,
     ) -> None:
-        self._rows = Replay(observation, action, capacity)
+        self._rows = Replay(observation, action, capacity, tracking=tracking)
         self._layout = layout
         self._shift = default_shift_px(min(layout.width_px, layout.height_px)) if shift_px is None else shift_px
         if not 0 <= self._shift < min(layout.width_px, layout.height_px):

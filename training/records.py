@@ -31,7 +31,7 @@ _FIELD = re.compile(r"^(?P<type>[a-z]+[0-9]+)(?:\[(?P<length>[0-9]+)\])? (?P<nam
 
 
 # The fields of a step's record before its observation, and those behind its next observation.
-STEP_HEAD, STEP_END = struct.Struct("<5Q4d"), struct.Struct("<3I3B")
+STEP_HEAD, STEP_END = struct.Struct("<5Q6d"), struct.Struct("<3I3B")
 # The place of a bus tick's record, before and between the fields of the tick.
 _PLACE, _NUMBER = struct.Struct("<2Q"), struct.Struct("<I")
 
@@ -40,7 +40,8 @@ def step_dtype(observation: int, action: int) -> np.dtype[np.void]:
     """Return the record of one policy tick: a transition with its timing and its place in the log.
 
     `bus_first` and `bus_last` are the sequence numbers of the bus ticks that it spans; `measure` is the task's headline figure,
-    `applied_action` what the guard let through, in action units; `step` counts gaplessly in the episode, `sequence` in the collector.
+    `applied_action` what the guard let through, in action units; `object_rad` the angle of the tracked object at the observation and at the
+    next one, NaN without one; `step` counts gaplessly in the episode, `sequence` in the collector.
     """
     return np.dtype(
         [
@@ -53,6 +54,7 @@ def step_dtype(observation: int, action: int) -> np.dtype[np.void]:
             ("reward", "<f8"),
             ("measure", "<f8"),
             ("lateness_s", "<f8"),
+            ("object_rad", "<f8", (2,)),
             ("observation", "<f4", (observation,)),
             ("action", "<f4", (action,)),
             ("applied_action", "<f4", (action,)),

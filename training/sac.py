@@ -25,7 +25,8 @@ class Batch(NamedTuple):
     """Transitions: observation (batch, o), action (batch, a), reward (batch,), terminated (batch,) as 0 or 1, next observation (batch, o).
 
     A time limit is not a termination: its transitions carry 0 and bootstrap. Where a policy sees, both observations have their stack of
-    frames, (batch, stack, h, w, 3), uint8.
+    frames, (batch, stack, h, w, 3), uint8. `object_rad` is the angle of the tracked object at both observations, (batch, 2), where goals
+    are exchanged by it.
     """
 
     observation: Tensor
@@ -35,6 +36,7 @@ class Batch(NamedTuple):
     next_observation: Tensor
     image: Tensor | None = None
     next_image: Tensor | None = None
+    object_rad: Tensor | None = None
 
 
 class CriticMetrics(NamedTuple):

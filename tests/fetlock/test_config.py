@@ -271,8 +271,10 @@ def test_a_task_that_is_not_for_a_robot_is_refused(tmp_path: Path) -> None:
     assert "task.kind walk is not for robot.kind claw: use claw_turn or claw_turn_pixels or claw_screw" in message
     pixels = file_complaint(tmp_path, text.replace("kind: claw_turn", "kind: claw_turn_pixels"))
     assert "task.kind claw_turn_pixels hides the valve, and this policy sees nothing: set sac.encoder.kind" in pixels
-    blind = file_complaint(tmp_path, text + "sac: {encoder: {kind: paper}}\n")
+    blind = file_complaint(tmp_path, text.replace("sac:\n", "sac:\n  encoder: {kind: paper}\n"))
     assert "sac.encoder is for what a camera sees, and camera is null: give its frames' size" in blind
     lobes = file_complaint(tmp_path, text.replace("kind: claw_turn", "kind: claw_turn\n  lobes: 4"))
     assert "task.lobes is 4, and the valve has 3" in lobes
+    goals = complaint("--config", str(DEFAULT_CONFIG), "--sac.hindsight-share", "0.5")
+    assert "sac.hindsight_share is 0.5, and task.kind walk has no goals to exchange: set it to 0" in goals
     assert "physics_hz 1000 must be a whole multiple of bus_hz 300" in complaint(*KITTY, "--bus-hz", "300", "--control-hz", "25")

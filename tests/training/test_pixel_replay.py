@@ -87,9 +87,9 @@ def cut(data: st.DataObject, count: int) -> list[int]:
 def test_what_grew_in_any_order_of_calls_is_what_is_rebuilt_at_once_and_true(data):
     stack, capacity = data.draw(st.integers(1, 4)), data.draw(st.integers(4, 30))
     steps, frames = episodes_of(data.draw(st.lists(st.integers(1, 12), min_size=1, max_size=5)))
-    at_once = PixelReplay(5, 2, image_layout(stack), capacity, shift_px=0)
+    at_once = PixelReplay(5, 2, image_layout(stack), capacity, shift_px=0, tracking=True)
     at_once.extend(steps, frames)
-    grown = PixelReplay(5, 2, image_layout(stack), capacity, shift_px=0)
+    grown = PixelReplay(5, 2, image_layout(stack), capacity, shift_px=0, tracking=True)
     places = cut(data, len(steps)), cut(data, len(frames))
     calls = [(steps[a:b], NO_FRAMES) for a, b in zip(places[0], places[0][1:], strict=False)]
     calls_of_frames = [(NO_STEPS, frames[a:b]) for a, b in zip(places[1], places[1][1:], strict=False)]
@@ -216,7 +216,7 @@ def test_it_holds_each_frame_once(side):
 
 def test_a_replay_on_disk_samples_the_same_and_leaves_nothing(tmp_path: Path):
     steps, frames = episodes_of([9, 9])
-    on_disk, in_memory = (PixelReplay(5, 2, image_layout(2), 12, folder) for folder in (tmp_path / "frames", None))
+    on_disk, in_memory = (PixelReplay(5, 2, image_layout(2), 12, folder, tracking=True) for folder in (tmp_path / "frames", None))
     for replay in (on_disk, in_memory):
         replay.extend(steps, frames)
     assert list((tmp_path / "frames").iterdir()) == []

@@ -12,6 +12,7 @@ from policy.layout import PolicyLayout
 from robot.clock import monotonic_s, sleep_s
 from training.config import PriorConfig, SacConfig, TrainConfig
 from training.contract import Contract
+from training.hindsight import Goals
 from training.learner import Learner
 from training.link import Link, LinkShape
 from training.prior import load_prior
@@ -36,6 +37,7 @@ def learn(
     folder: Path,
     config_sha: str,
     seed: int,
+    goals: Goals | None = None,
 ) -> None:
     """Learn until the run stops or its parent dies; begins where the newest checkpoint and the log stand."""
     alone = orphaned()
@@ -45,7 +47,7 @@ def learn(
     counters = link.counters
     torch.set_num_interop_threads(1)
     torch.set_num_threads(train.threads)
-    learner = Learner(layout, sac, train, seed, compiled=train.compile != "never")
+    learner = Learner(layout, sac, train, seed, compiled=train.compile != "never", goals=goals)
     start_s = monotonic_s()
     compiled = train.compile != "never" and learner.warm_up(required=train.compile == "always")
     _log.info(

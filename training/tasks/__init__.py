@@ -7,6 +7,7 @@ from training.tasks.seeing import SeeingTask
 from training.tasks.task import Measure, Outcome, Step, Task
 from training.tasks.turn import TurnTask
 from training.tasks.turn_config import AnyTurnConfig, ClawScrewConfig, ClawTurnConfig, ClawTurnPixelsConfig
+from training.tasks.turn_goal import TurnGoals
 from training.tasks.walk import WalkTask
 from training.tasks.walk_config import AnyWalkConfig, KittyWalkConfig, WalkConfig
 
@@ -35,6 +36,7 @@ __all__ = [
     "Step",
     "SwingExtension",
     "Task",
+    "TurnGoals",
     "TurnTask",
     "WalkConfig",
     "WalkTask",

@@ -18,6 +18,7 @@ from safety.motion import BusTick
 from training.tasks.low_pass import LowPass
 from training.tasks.task import Observation, Outcome, Step, intervention
 from training.tasks.turn_config import AnyTurnConfig, TurnToSettings
+from training.tasks.turn_goal import ERROR_NAMES, GOAL_NAMES, TurnGoals
 
 # Fingers, and the joints of each.
 _FINGERS, _JOINTS = ("first", "second", "thumb"), ("side", "middle", "tip")
@@ -51,6 +52,7 @@ class TurnTask:
         self.config = config
         self._period_s = policy_period_s
         self._low_pass = LowPass(config.action_smoothing, self._pose)
+        self._goals = TurnGoals(config, self.observation_names)
         fingers = len(_FINGERS)
         self._centre = frozen_array(np.tile([0.0, config.middle_center_rad, config.tip_center_rad], fingers))
         self._scale = frozen_array(np.tile([config.side_scale_rad, config.middle_scale_rad, config.tip_scale_rad], fingers))
@@ -60,8 +62,8 @@ class TurnTask:
         """Fingers: angles, rates and state of the low-pass; then where the valve is for them, and to its goal; or the goal alone."""
         fingers = (f"{what}{name}" for what in ("", "rate ", "applied ") for name in self.action_names)
         if self.config.valve_hidden:
-            return (*fingers, "goal sine", "goal cosine", "goal rate")
-        return (*fingers, "lobe sine", "lobe cosine", "valve rate", "error sine", "error cosine", "near error", "goal rate")
+            return (*fingers, *GOAL_NAMES, "goal rate")
+        return (*fingers, "lobe sine", "lobe cosine", "valve rate", *ERROR_NAMES, "goal rate")
 
     @property
     def scaling(self) -> tuple[str, ...]:
@@ -101,9 +103,7 @@ class TurnTask:
         distance = abs(self.error_rad(state, memory))
         speeds = np.abs(state.joints.velocity_rad_s)
         reward = (
-            config.near_bonus * math.exp(-((distance / config.near_rad) ** 2))
-            + config.success_bonus * math.exp(-((distance / config.success_rad) ** 2))
-            - config.distance_weight * distance
+            float(self._goals.worth(np.float64(distance)))
             - config.velocity_weight * float(np.where(speeds >= _SLOW_RAD_S, speeds, 0.0).mean())
             - config.intervention_weight * changed
         )
@@ -122,10 +122,8 @@ class TurnTask:
             return math.sin(memory.goal_rad), math.cos(memory.goal_rad), goal_rate
         valve, error = _valve(state), self.error_rad(state, memory)
         lobe = self.config.lobes * valve.angle_rad
-        # Near the goal a hundredth of a radian counts.
-        near = min(1.0, max(-1.0, error / self.config.near_rad))
         felt = math.sin(lobe), math.cos(lobe), _RATE_SCALE * valve.velocity_rad_s
-        return (*felt, math.sin(error), math.cos(error), near, goal_rate)
+        return (*felt, *map(float, self._goals.seen(np.float64(error))), goal_rate)
 
 
 def _valve(state: RobotState) -> TrackedAngle:
