@@ -18,7 +18,7 @@ from policy.layout import PolicyLayout
 from robot.clock import PacedClock, RealTimeClock, TickStatistics
 from robot.protocols import Clock
 from safety import MotionLoop
-from sim import SimulatedConfig, simulate
+from sim import SimulatedRobot, Simulation, simulate
 from training.contract import Contract
 from training.env import RobotEnv
 from training.evaluation import Mark
@@ -45,7 +45,8 @@ def make_env(
     robot = config.robot
     if isinstance(robot, EmulatedConfig | HardwareConfig):
         return _bus_env(config, realtime=realtime, render_mode=render_mode, picture_px=picture_px)
-    return _simulated_env(config, robot, realtime=realtime, render_mode=render_mode, picture_px=picture_px)
+    simulation = simulate(robot, config.bus_hz)
+    return env_around(config, simulation, realtime=realtime, render_mode=render_mode, picture_px=picture_px)
 
 
 def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, picture_px: tuple[int, int]) -> RobotEnv[Any]:
@@ -89,10 +90,15 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, pict
     )
 
 
-def _simulated_env(
-    config: RunConfig, machine: SimulatedConfig, *, realtime: bool, render_mode: str | None, picture_px: tuple[int, int]
+def env_around(
+    config: RunConfig,
+    simulation: Simulation[SimulatedRobot],
+    *,
+    realtime: bool = False,
+    render_mode: str | None = None,
+    picture_px: tuple[int, int] = PICTURE_PX,
 ) -> RobotEnv[Any]:
-    simulation = simulate(machine, config.bus_hz)
+    """Build the environment of a simulated robot that somebody else has a hand on as well; arguments as of `make_env`."""
     clock: Clock = simulation.clock
     real = RealTimeClock(1.0 / config.bus_hz) if realtime else None
     if real is not None:

@@ -6,6 +6,7 @@ import json
 import sys
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from rich.table import Table
 from fetlock.arguments import VerbParser
 from fetlock.build import judged_config, make_env, mark_of, policy_layout
 from fetlock.config import DEFAULT_CONFIG, RunConfig, load_config, task_of
+from fetlock.films import scene
 from fetlock.video import Film
 from policy.acting import NumpyActor
 from policy.snapshot import load_policy
@@ -108,7 +110,7 @@ def evaluate(policy_folder: Path, config: RunConfig, *, episodes: int, first_see
         policy.config.layout.require_same(policy_layout(config), str(policy_folder))
         actor = NumpyActor(policy.config.layout)
         actor.load(policy.vector)
-        with nullcontext() if video is None else Film(env.picture, video, config.control_hz) as film:
+        with nullcontext() if video is None else Film(partial(scene, env), video, config.control_hz) as film:
             each_step = (lambda: None) if film is None else film.step
             results = [run_episode(env, actor, first_seed + index, each_step) for index in range(episodes)]
     finally:

@@ -7,6 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fetlock.build import judged_config, make_env
 from fetlock.config import RunConfig
 from fetlock.machines import simulated
@@ -46,7 +49,7 @@ def film_episode(
         FetlockError: If it cannot be written, or does not go on; nothing is left of it then.
     """
     limit = None if limit_s is None else max(1, round(limit_s * control_hz))
-    with Film(env.picture, path, control_hz) as film:
+    with Film(partial(scene, env), path, control_hz) as film:
 
         def step() -> None:
             if not goes_on():
@@ -54,6 +57,17 @@ def film_episode(
             film.step()
 
         run_episode(env, actor, 0, step, limit)
+
+
+def scene(env: RobotEnv[Any]) -> NDArray[np.uint8]:
+    """Return what a camera sees of the robot, and beside it, as high, the newest frame that a policy sees; (height, width, 3), uint8."""
+    picture = env.picture()
+    if env.image is None:
+        return picture
+    height, (rows, columns) = picture.shape[0], env.image.shape[1:3]
+    # Pixel by pixel: what is small is to look so.
+    down, right = np.arange(height) * rows // height, np.arange(height * columns // rows) * rows // height
+    return np.concatenate([picture, env.image[-1][down[:, None], right]], axis=1)
 
 
 def picture_px(config: RunConfig) -> tuple[int, int]:

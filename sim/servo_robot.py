@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -46,6 +47,14 @@ class ServoBody(MotorPhysics, PushedBody, Protocol):
 
     def upright(self) -> float:
         """Return the cosine between the vertical axes of base and ground; 1 where the base is bolted down."""
+
+
+@runtime_checkable
+class HandTurned(Protocol):
+    """A body with an object that a hand can turn."""
+
+    def turn_valve(self, torque_nm: float, steps: int) -> None:
+        """Let a hand turn at the object for a number of physics steps from now, N m; a later call replaces this one."""
 
 
 class SimulatedServoRobot(SteppedRobot):
@@ -174,6 +183,24 @@ class SimulatedServoRobot(SteppedRobot):
         self._plant.put(place, "profile_velocity", round(OBJECT_RAD_S / VELOCITY_RAD_S))
         self._plant.put(place, "goal_position", int(mapping.to_raw(np.array([angle_rad]))[0]))
         self._plant.put(place, "torque_enable", 1)
+
+    def turn_by_hand(self, torque_nm: float, duration_s: float) -> None:
+        """Let a hand turn at the object from now on for `duration_s` seconds; a later call replaces this one, a reset ends it.
+
+        Args:
+            torque_nm: N m, positive in the direction of positive angles.
+            duration_s: Rounded to whole physics steps.
+
+        Raises:
+            ClosedError: After `close`.
+            UsageError: If the robot has no object, the torque or the duration is not finite, or the duration not positive.
+        """
+        self._require_open()
+        if not isinstance(self._physics, HandTurned):
+            raise UsageError(f"a simulated {self.description.name} has no object that a hand could turn")
+        if not (math.isfinite(torque_nm) and 0.0 < duration_s < math.inf):
+            raise UsageError(f"a hand needs a finite torque and a positive, finite duration: got {torque_nm} N m for {duration_s} s")
+        self._physics.turn_valve(torque_nm, round(duration_s / self._plant.step_s))
 
     def release_object(self) -> None:
         """Switch the torque of the auxiliary motor off.

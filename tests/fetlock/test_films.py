@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fetlock.build import judged_config, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, load_config
-from fetlock.films import filmer_of, picture_px
+from fetlock.films import filmer_of, picture_px, scene
 from training.evaluation import read_evaluations
 from training.judging import Judge, Terms
 from training.roles.evaluate import Evaluator, every
@@ -98,3 +98,19 @@ def test_what_nobody_can_see_is_not_filmed(tmp_path: Path) -> None:
     metal.write_text("robot: {kind: dynamixel, port: /dev/null, description: kitty}\nguard: kitty\ntask: {kind: kitty_walk}\n")
     assert filmer_of(tmp_path, load_config(["--config", str(metal)])) is None
     assert filmer_of(tmp_path, load_config([])) is not None
+
+
+def test_what_a_policy_sees_is_beside_it_pixel_by_pixel() -> None:
+    config = load_config(["--config", str(Path(__file__).resolve().parents[2] / "configs" / "claw_pixels.yaml")])
+    env = make_env(judged_config(config), picture_px=(60, 48))
+    try:
+        env.begin(np.random.default_rng(0))
+        assert env.image is not None
+        picture = scene(env)
+        assert picture.shape == (48, 60 + 48, 3)
+        np.testing.assert_array_equal(picture[:, :60], env.picture())
+        # Each of 32 x 32 px is there, on one or two rows and columns.
+        places = [int(np.flatnonzero(np.arange(48) * 32 // 48 == row)[0]) for row in range(32)]
+        np.testing.assert_array_equal(picture[:, 60:][np.ix_(places, places)], env.image[-1])
+    finally:
+        env.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -68,12 +69,14 @@ def test_a_valve_that_nobody_turns_stays_and_a_hand_turns_it(claw: ServoSimulati
     before = claw.robot.read().tracked_object.angle_rad
     go(claw, 0.0, -1.047, 1.047, 0.5)
     assert claw.robot.read().tracked_object.angle_rad == before
-    claw.robot._physics.turn_valve(0.2, 300)
+    claw.robot.turn_by_hand(0.2, 0.3)
     go(claw, 0.0, -1.047, 1.047, 0.5)
     state = claw.robot.read().tracked_object
     # 0.2 N m against 0.1 N m per rad/s for 0.3 s.
     assert state.angle_rad - before == pytest.approx(0.6, abs=0.1)
     assert state.velocity_rad_s == 0.0
+    with pytest.raises(UsageError, match=r"finite torque and a positive, finite duration: got nan N m for 1\.0 s"):
+        claw.robot.turn_by_hand(math.nan, 1.0)
 
 
 def test_its_own_motor_turns_the_valve_anywhere_it_reaches_and_lets_it_go(claw: ServoSimulation) -> None:
@@ -85,7 +88,7 @@ def test_its_own_motor_turns_the_valve_anywhere_it_reaches_and_lets_it_go(claw: 
     with pytest.raises(UsageError, match=r"valve cannot be turned to 3\.5 rad: it reaches -3\.1 to 3\.1"):
         claw.robot.turn_object(3.5)
     claw.robot.release_object()
-    claw.robot._physics.turn_valve(0.1, 300)
+    claw.robot.turn_by_hand(0.1, 0.3)
     go(claw, 0.0, -1.047, 1.047, 0.4)
     assert claw.robot.read().tracked_object.angle_rad > -2.8
 

@@ -215,6 +215,8 @@ def test_a_push_moves_the_base_along_its_force(fresh: ServoSimulation) -> None:
     assert 0.02 < before - reading(fresh)[64] < 0.6
     with pytest.raises(UsageError, match="push"):
         fresh.robot.push((1.0, 0.0, 0.0), 0.0)
+    with pytest.raises(UsageError, match="a simulated kitty has no object that a hand could turn"):
+        fresh.robot.turn_by_hand(0.1, 1.0)
 
 
 def test_it_stands_on_a_slope_and_time_can_be_skipped(fresh: ServoSimulation) -> None:

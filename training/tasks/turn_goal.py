@@ -18,7 +18,9 @@ from training.tasks.turn_config import AnyTurnConfig
 ERROR_NAMES = ("error sine", "error cosine", "near error")
 GOAL_NAMES = ("goal sine", "goal cosine")
 
-Floats = NDArray[np.float64] | np.float64
+Column = NDArray[np.float64]
+# Of one transition, or of many.
+Floats = Column | np.float64
 Rows = NDArray[np.float32]
 
 
@@ -48,6 +50,16 @@ class TurnGoals:
         """Return ERROR_NAMES of angles that are left, any shape: near the goal a hundredth of a radian counts."""
         return np.sin(error_rad), np.cos(error_rad), np.minimum(np.maximum(error_rad / self._config.near_rad, -1.0), 1.0)
 
+    def left_rad(self, observation: Rows, object_rad: Rows | None) -> Column:
+        """Return how far the valve has to turn to its goal, within half a turn, shape (k,), rad.
+
+        Args:
+            observation: Shape (k, o).
+            object_rad: Where the valve is, shape (k,), if `needs_object`; else the observation tells.
+        """
+        seen = _angle(observation, self._columns)
+        return seen if object_rad is None else _wrapped(seen - object_rad.astype(np.float64))
+
     def exchange(self, observation: Rows, reward: Rows, next_observation: Rows, object_rad: Rows | None, draw: Rows) -> None:
         """Give transitions goals that were drawn, in place.
 
@@ -62,30 +74,23 @@ class TurnGoals:
             draw: Uniform in [0, 1), shape (k,).
         """
         columns = self._columns
+        after = self.left_rad(next_observation, None if object_rad is None else object_rad[:, 1])
         left = math.pi * (2.0 * draw.astype(np.float64) - 1.0) ** 3
-        if object_rad is None:
-            before, after = (_angle(rows, columns) for rows in (observation, next_observation))
-            shift = left - after
-            for rows, error in ((observation, before), (next_observation, after)):
-                for column, values in zip(columns, self.seen(_wrapped(error + shift)), strict=True):
-                    rows[:, column] = values
-        else:
-            goal, valve = _angle(next_observation, columns), object_rad[:, 1].astype(np.float64)
-            after = _wrapped(goal - valve)
-            shift = left - after
-            for rows in (observation, next_observation):
-                moved = _angle(rows, columns) + shift
-                rows[:, columns[0]], rows[:, columns[1]] = np.sin(moved), np.cos(moved)
+        shift = left - after
+        for rows in (observation, next_observation):
+            # A third column, where there is one, is of an angle within half a turn; sine and cosine take any.
+            for column, values in zip(columns, self.seen(_wrapped(_angle(rows, columns) + shift)), strict=False):
+                rows[:, column] = values
         reward += (self.worth(np.abs(left)) - self.worth(np.abs(after))).astype(np.float32)
 
 
-def _angle(rows: Rows, columns: Sequence[int]) -> Floats:
+def _angle(rows: Rows, columns: Sequence[int]) -> Column:
     """Return the angle whose sine and cosine are in the first two columns, shape (k,), rad."""
-    angle: Floats = np.arctan2(rows[:, columns[0]].astype(np.float64), rows[:, columns[1]].astype(np.float64))
+    angle: Column = np.arctan2(rows[:, columns[0]].astype(np.float64), rows[:, columns[1]].astype(np.float64))
     return angle
 
 
-def _wrapped(angle_rad: Floats) -> Floats:
+def _wrapped(angle_rad: Column) -> Column:
     """Return angles within half a turn, rad."""
-    wrapped: Floats = angle_rad - 2.0 * math.pi * np.round(angle_rad / (2.0 * math.pi))
+    wrapped: Column = angle_rad - 2.0 * math.pi * np.round(angle_rad / (2.0 * math.pi))
     return wrapped
