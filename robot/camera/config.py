@@ -116,6 +116,10 @@ class CameraConfig(BaseModel):
     height_px: int = Field(default=720, ge=16, le=8192)
     # Older than this is no view of the present. At least two frames, so that one lost frame is no fault.
     max_age_s: float = Field(default=0.2, gt=0.0, le=10.0)
+    # The same image, byte for byte, for so long is a camera that hangs: every sensor has noise. Null: of a source that has none.
+    still_max_s: float | None = Field(default=1.0, gt=0.0, le=60.0)
+    # An image in which no colour of any pixel is brighter than this, of 255, shows nothing; 0: all may be black.
+    dark_level: int = Field(default=8, ge=0, le=254)
     intrinsics: Intrinsics | None = None
     crop: Crop | None = None
 

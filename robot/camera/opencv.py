@@ -43,6 +43,7 @@ class OpenCvCamera:
         self._video = video
         self._now_s = now_s
         self._develop = _developer(config)
+        self._view = _View(config)
         self._name = config.source.name
         self._changed = threading.Condition()
         self._stopping = False
@@ -88,11 +89,13 @@ class OpenCvCamera:
         """Return the frame that comes next, with the stamp of its arrival.
 
         Raises:
-            StaleError: If the newest frame is older than `max_age_s`, or nothing that can be decoded comes for as long.
+            StaleError: If the newest frame is older than `max_age_s`, or nothing that can be decoded comes for as long; if the image is
+                black, or the same for longer than `still_max_s`.
             RobotError: If the device is gone.
             ClosedError: After `close`.
         """
         stamp_s, raw = self._next_frame()
+        self._view.require(stamp_s, raw)
         image = self._develop(raw)
         image.flags.writeable = False
         return CameraFrame(stamp_s, image)
@@ -156,6 +159,31 @@ class OpenCvCamera:
         self._thread.join(_JOIN_S)
         if self._thread.is_alive():
             _log.warning("camera %s hangs in its driver: its thread is left behind", self._name)
+
+
+class _View:
+    """Tells whether a camera shows anything."""
+
+    def __init__(self, config: CameraConfig) -> None:
+        self._config = config
+        self._last: MatLike | None = None
+        self._since_s = 0.0
+
+    def require(self, stamp_s: float, raw: MatLike) -> None:
+        """Raise StaleError if an image, that of the next call, is black, or the one of long ago."""
+        config = self._config
+        if config.dark_level and int(raw.max()) <= config.dark_level:
+            raise StaleError(
+                f"camera {config.source.name} sends black images, no colour above {config.dark_level} of 255 (dark_level): take its cap "
+                "off, switch a light on, or look at its exposure"
+            )
+        if self._last is None or not np.array_equal(self._last, raw):
+            self._last, self._since_s = raw, stamp_s
+        elif config.still_max_s is not None and stamp_s - self._since_s > config.still_max_s:
+            raise StaleError(
+                f"camera {config.source.name} has sent the same image, byte for byte, for {stamp_s - self._since_s:.1f} s (still_max_s "
+                f"{config.still_max_s:g}): it hangs; unplug it and plug it in again, or set still_max_s to null for a source without noise"
+            )
 
 
 def _require_size(video: VideoSource, config: CameraConfig) -> None:

@@ -264,3 +264,36 @@ def test_a_lens_is_straightened_and_the_crop_moves_its_centre() -> None:
         rows, columns = np.mgrid[: patch.shape[0], : patch.shape[1]]
         found = np.array([(columns * patch).sum(), (rows * patch).sum()]) / patch.sum() + (column, row)
         assert np.hypot(*(found - (x, y))) < 0.3
+
+
+def test_a_camera_that_sends_the_same_image_for_long_hangs_and_may_come_back() -> None:
+    time_s, shown = [0.0], [np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)]
+
+    def still(limit_s: float | None) -> OpenCvCamera:
+        made = config().model_copy(update={"still_max_s": limit_s})
+        return OpenCvCamera.open(made, lambda _: VirtualCamera(lambda _: shown[0], WIDTH, HEIGHT, FrameTimer(FPS)), now_s=lambda: time_s[0])
+
+    with closing(still(1.0)) as camera, closing(still(None)) as drawn:
+        camera.capture()
+        time_s[0] = 0.9
+        camera.capture()
+        time_s[0] = 1.1
+        with pytest.raises(StaleError, match=r"the same image, byte for byte, for 1\.1 s \(still_max_s 1\): it hangs; unplug it"):
+            camera.capture()
+        drawn.capture()
+        # One grey level of one pixel is a picture of its own.
+        shown[0] = shown[0].copy()
+        shown[0][3, 4, 1] ^= 1
+        sleep_s(3.0 / FPS)
+        camera.capture()
+
+
+def test_an_image_that_shows_nothing_is_none() -> None:
+    shown = [np.full((HEIGHT, WIDTH, 3), 8, np.uint8)]
+    with closing(OpenCvCamera.open(config(), lambda _: VirtualCamera(lambda _: shown[0], WIDTH, HEIGHT, FrameTimer(FPS)))) as camera:
+        with pytest.raises(StaleError, match=r"black images, no colour above 8 of 255 \(dark_level\): take its cap off"):
+            camera.capture()
+        shown[0] = shown[0].copy()
+        shown[0][0, 0, 2] = 9
+        sleep_s(3.0 / FPS)
+        camera.capture()
