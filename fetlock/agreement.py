@@ -55,6 +55,8 @@ def _require_camera(config: RunConfig) -> None:
             "sac.encoder is for what a camera sees, and camera is null: give its frames' size, such as --camera.width-px 32 "
             "--camera.height-px 32, or set sac.encoder to null"
         )
+    if config.train.replay_on_disk and config.sac.encoder is None:
+        raise ValueError("train.replay_on_disk is for the frames of a policy that sees, and sac.encoder is null: leave it out")
     if isinstance(config.task, ClawTurnPixelsConfig) and config.sac.encoder is None:
         raise ValueError(
             "task.kind claw_turn_pixels hides the valve, and this policy sees nothing: set sac.encoder.kind (paper, drq or residual), "

@@ -96,6 +96,8 @@ class TrainConfig(BaseModel):
     # No update before this step; until then actions are uniformly random, or those of the policy that the run begins with.
     learning_starts: int = Field(default=500, ge=1)
     replay_capacity: int = Field(default=1_000_000, ge=1_000)
+    # Where the frames of a policy that sees are held for learning: in memory, or in a file of the run's folder that ends with the learner.
+    replay_on_disk: bool = False
     collectors: int = Field(default=1, ge=1, le=16)
     # Environment steps that a fast simulation may run ahead of the update-to-data contract.
     collector_lead: int = Field(default=64, ge=1)

@@ -43,7 +43,7 @@ def make_deterministic_learner(
     torch.set_num_threads(1)
     # As `use_deterministic_algorithms` does, which loads the compiler on its way: 3 s.
     torch.set_deterministic_debug_mode("error")
-    learner = Learner(layout, sac, train, seed, compiled=False, goals=goals)
+    learner = Learner(layout, sac, train, seed, compiled=False, goals=goals, folder=folder)
     if prior is not None:
         learner.begin(load_prior(folder), prior)
     return learner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -43,10 +44,19 @@ class Learner:
         seed: Of the networks and of every random number that learning consumes.
         compiled: Compile the updates; `warm_up` falls back to eager if that fails.
         goals: Of the task, where `sac.hindsight_share` exchanges them.
+        folder: Gets the file of `train.replay_on_disk`.
     """
 
     def __init__(
-        self, layout: PolicyLayout, sac: SacConfig, train: TrainConfig, seed: int, *, compiled: bool, goals: Goals | None = None
+        self,
+        layout: PolicyLayout,
+        sac: SacConfig,
+        train: TrainConfig,
+        seed: int,
+        *,
+        compiled: bool,
+        goals: Goals | None = None,
+        folder: Path = Path(),
     ) -> None:
         self._sizes = len(layout.observation_names), len(layout.action_names)
         choose_products(sac)
@@ -58,7 +68,7 @@ class Learner:
         self._hindsight = None if goals is None else Hindsight(goals, sac.hindsight_share)
         self._tracking = goals is not None and goals.needs_object
         self.sac = make_sac(layout, sac, seed, compiled=compiled)
-        self.replay = self._memory(train.replay_capacity)
+        self.replay = self._memory(train.replay_capacity, folder if train.replay_on_disk else None)
         self.book = EpisodeBook()
         self._prior: tuple[Replay, PriorConfig] | None = None
         self._begun = False
@@ -124,12 +134,12 @@ class Learner:
         hindsight = self._hindsight
         return batches if hindsight is None else (hindsight(batch, self.sac.generator) for batch in batches)
 
-    def _memory(self, capacity: int) -> Replay | PixelReplay:
+    def _memory(self, capacity: int, folder: Path | None = None) -> Replay | PixelReplay:
         if self.layout.image is None:
             return Replay(*self._sizes, capacity, tracking=self._tracking)
         encoder = self._config.encoder
         shift_px = None if encoder is None else encoder.shift_px
-        return PixelReplay(*self._sizes, self.layout.image, capacity, shift_px=shift_px, tracking=self._tracking)
+        return PixelReplay(*self._sizes, self.layout.image, capacity, folder, shift_px, tracking=self._tracking)
 
     def _parts(self, replay: Replay) -> list[tuple[Replay, int]]:
         """Return how many rows of a batch are drawn from what: of each at least one, however small the batch, until a share has faded."""

@@ -124,13 +124,6 @@ class PixelReplay:
         self._waiting.add_frames(frames, collector)
         return self._admit(self._waiting.take())
 
-    def give_up(self, collector: int) -> int:
-        """Wait no longer for frames of a collector that is gone; return the number of transitions that became whole.
-
-        Its steps that lack one are left out and counted; those that waited behind them are added.
-        """
-        return self._admit(self._waiting.take(last=frozenset({collector})))
-
     def fill_with_noise(self, generator: torch.Generator) -> None:
         """Fill it with random numbers and pixels as of one long episode: data to warm a compiler up on."""
         self._rows.fill_with_noise(generator)

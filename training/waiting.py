@@ -64,12 +64,8 @@ class Waiting:
             known[episode, sequence] = image.copy()
             self._newest[collector] = episode, sequence
 
-    def take(self, *, last: frozenset[int] = frozenset()) -> Iterator[Complete]:
-        """Remove what has ceased to wait from the head of the queue, and yield the complete steps that can be learned from.
-
-        Args:
-            last: Collectors of which no frame comes any more.
-        """
+    def take(self) -> Iterator[Complete]:
+        """Remove what has ceased to wait from the head of the queue, and yield the complete steps that can be learned from."""
         while self._steps:
             steps = self._steps[0][:_BLOCK]
             columns = zip(
@@ -81,7 +77,7 @@ class Waiting:
                 complete = all(key in known for key in keys)
                 if wanted and not complete:
                     passed = self._newest.get(collector, (-1, -1))
-                    if collector not in last and not any(key not in known and key < passed for key in keys):
+                    if not any(key not in known and key < passed for key in keys):
                         self._drop(number)
                         return
                     self.missing += 1

@@ -35,12 +35,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_that_sees_and_is_killed_equals_one_that_was_not(whole: Path, tmp_path: Path) -> None:
-    process = train(tmp_path, "killed", *SMALL, "--deterministic", "--train.total-steps", "110", config=False)
+    # One that holds its frames on disk, too, and leaves no file of them behind.
+    words = ("--deterministic", "--train.total-steps", "110", "--train.replay-on-disk")
+    process = train(tmp_path, "killed", *SMALL, *words, config=False)
     wait_for(lambda: checkpoint_steps(tmp_path / "killed") >= 40, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     finished(train(tmp_path, "killed", "--resume", "--deterministic", config=False))
     killed = tmp_path / "killed"
+    assert sorted(path.name for path in killed.iterdir()) == sorted(path.name for path in whole.iterdir())
     assert read_run(killed / "rollouts").tobytes() == read_run(whole / "rollouts").tobytes()
     assert weights(killed) == weights(whole)
     tensors, others = (load_checkpoint(run / "checkpoints")[0] for run in (killed, whole))

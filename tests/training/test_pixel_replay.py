@@ -152,9 +152,9 @@ def test_a_step_waits_for_its_last_frame_and_those_behind_it_wait_with_it():
     assert replay.extend(steps, frames[:4]) == 3
     assert replay.extend(others, seen, collector=1) == 0
     assert replay.waiting == 4
-    assert replay.give_up(0) == 3
-    assert (replay.size, replay.missing, replay.waiting) == (6, 1, 0)
-    assert require_true(replay, np.concatenate([steps, others]), 2) == {0.0, 1.0, 2.0, 0.25, 1.25, 2.25}
+    assert replay.extend(NO_STEPS, frames[4:]) == 4
+    assert (replay.size, replay.missing, replay.waiting) == (7, 0, 0)
+    assert require_true(replay, np.concatenate([steps, others]), 2) == {0.0, 1.0, 2.0, 3.0, 0.25, 1.25, 2.25}
 
 
 def test_collectors_that_take_turns_never_see_each_others_frames():

@@ -47,7 +47,7 @@ def learn(
     counters = link.counters
     torch.set_num_interop_threads(1)
     torch.set_num_threads(train.threads)
-    learner = Learner(layout, sac, train, seed, compiled=train.compile != "never", goals=goals)
+    learner = Learner(layout, sac, train, seed, compiled=train.compile != "never", goals=goals, folder=folder)
     start_s = monotonic_s()
     compiled = train.compile != "never" and learner.warm_up(required=train.compile == "always")
     _log.info(
