@@ -113,7 +113,12 @@ def _require_lobes(config: RunConfig) -> None:
 
 
 def _require_goals(config: RunConfig) -> None:
-    share, task = config.sac.hindsight_share, config.task
+    share, task, encoder = config.sac.hindsight_share, config.task, config.sac.encoder
+    if encoder is not None and encoder.asymmetric and not isinstance(task, AnyTurnConfig):
+        raise ValueError(
+            f"sac.encoder.asymmetric tells critics where the valve is, and task.kind {task.kind if task else 'null'} has none: "
+            f"leave it out, or turn a valve ({', '.join(TASKS['claw'])})"
+        )
     if share and not isinstance(task, AnyTurnConfig):
         kind = "null" if task is None else task.kind
         raise ValueError(

@@ -154,9 +154,10 @@ def make_task(config: RunConfig, policy_period_s: float) -> Task[Any]:
 
 
 def goals_of(config: RunConfig) -> TurnGoals | None:
-    """Return the goals of a task that are exchanged while it is learned; None where they are not."""
-    task = task_of(config)
-    if not config.sac.hindsight_share or not isinstance(task, AnyTurnConfig):
+    """Return the goals of a task that are exchanged while it is learned, or told to critics; None where neither is."""
+    task, encoder = task_of(config), config.sac.encoder
+    used = config.sac.hindsight_share or (encoder is not None and encoder.asymmetric)
+    if not used or not isinstance(task, AnyTurnConfig):
         return None
     return TurnGoals(task, policy_layout(config).observation_names)
 

@@ -48,8 +48,20 @@ class EncoderConfig(BaseModel):
     stack: int = Field(default=3, ge=1, le=16)
     # Largest random shift of a stack, px (DrQ). Null: 4 px of 84, as much of the image at other sizes; 0: none.
     shift_px: int | None = Field(default=None, ge=0, le=64)
+    # Critics are told what the policy has to see, where that is measured while it learns (Pinto et al. 2017, arXiv 1710.06542), and the
+    # encoder learns from the actor's gradient.
+    asymmetric: bool = False
     # A safetensors file with a trained encoder, which then stays as it is. Null: it begins at random, and learns.
     pretrained: str | None = None
+
+    @model_validator(mode="after")
+    def _it_learns(self) -> Self:
+        if self.asymmetric and self.pretrained is not None:
+            raise ValueError(
+                f"asymmetric trains the encoder by the actor's gradient, and pretrained {self.pretrained} stays as it is: "
+                "set one of the two"
+            )
+        return self
 
     def layout(self, width_px: int, height_px: int) -> ImageLayout:
         """Return the layout for frames of a size."""

@@ -22,15 +22,22 @@ from training.precision import choose_products
 from training.prior import Prior
 from training.replay import Replay, sample
 from training.sac import Batch, Metrics, Sac
+from training.told_sac import ToldSac
 
 _log = logging.getLogger(__name__)
 
 
-def make_sac(layout: PolicyLayout, config: SacConfig, seed: int, *, compiled: bool = False) -> Sac:
-    """Return the algorithm of a policy, with an encoder if it sees; raises PolicyError if a pretrained one does not fit."""
+def make_sac(layout: PolicyLayout, config: SacConfig, seed: int, told: int = 0, *, compiled: bool = False) -> Sac:
+    """Return the algorithm of a policy, with an encoder if it sees, and critics that are told so many elements where they are.
+
+    Raises:
+        PolicyError: If a pretrained encoder does not fit.
+    """
     sizes = len(layout.observation_names), len(layout.action_names)
     if layout.image is None or config.encoder is None:
         return Sac(*sizes, config, seed, compiled=compiled)
+    if config.encoder.asymmetric:
+        return ToldSac(*sizes, layout.image, config.encoder, config, seed, told, compiled=compiled)
     return PixelSac(*sizes, layout.image, config.encoder, config, seed, compiled=compiled)
 
 
@@ -43,7 +50,7 @@ class Learner:
         train: The schedule.
         seed: Of the networks and of every random number that learning consumes.
         compiled: Compile the updates; `warm_up` falls back to eager if that fails.
-        goals: Of the task, where `sac.hindsight_share` exchanges them.
+        goals: Of the task, where `sac.hindsight_share` exchanges them or critics are told of them.
         folder: Gets the file of `train.replay_on_disk`.
     """
 
@@ -65,9 +72,10 @@ class Learner:
         self.layout = layout
         self._config = sac
         self._seed = seed
-        self._hindsight = None if goals is None else Hindsight(goals, sac.hindsight_share)
-        self._tracking = goals is not None and goals.needs_object
-        self.sac = make_sac(layout, sac, seed, compiled=compiled)
+        telling = sac.encoder is not None and sac.encoder.asymmetric
+        self._hindsight = None if goals is None else Hindsight(goals, sac.hindsight_share, telling=telling)
+        self._tracking = goals is not None and (goals.needs_object or telling)
+        self.sac = make_sac(layout, sac, seed, 0 if goals is None else goals.told_size, compiled=compiled)
         self.replay = self._memory(train.replay_capacity, folder if train.replay_on_disk else None)
         self.book = EpisodeBook()
         self._prior: tuple[Replay, PriorConfig] | None = None

@@ -100,6 +100,7 @@ class PixelSac(Sac):
         config: Of the algorithm.
         seed: Of the networks and of the random numbers that updates consume.
         compiled: Compile the updates.
+        judged: Elements of what critics take, where that is no features.
 
     Raises:
         PolicyError: If a pretrained encoder cannot be read or does not fit.
@@ -117,8 +118,9 @@ class PixelSac(Sac):
         seed: int,
         *,
         compiled: bool = False,
+        judged: int | None = None,
     ) -> None:
-        super().__init__(layout.features + observation, action, config, seed, compiled=compiled)
+        super().__init__(layout.features + observation, action, config, seed, compiled=compiled, judged=judged)
         self.layout = layout
         pretrained = encoder.pretrained
         parameters = encoder_parameters(layout, self.generator) if pretrained is None else load_encoder(Path(pretrained), layout)

@@ -25,8 +25,9 @@ class Batch(NamedTuple):
     """Transitions: observation (batch, o), action (batch, a), reward (batch,), terminated (batch,) as 0 or 1, next observation (batch, o).
 
     A time limit is not a termination: its transitions carry 0 and bootstrap. Where a policy sees, both observations have their stack of
-    frames, (batch, stack, h, w, 3), uint8. `object_rad` is the angle of the tracked object at both observations, (batch, 2), where goals
-    are exchanged by it.
+    frames, (batch, stack, h, w, 3), uint8. `object_rad` is the angle of the tracked object at both observations, (batch, 2), where it is
+    kept. Where critics are told what a policy has to see, that is `told` and `next_told`, (batch, t), and `next_seen` what the actor takes
+    in the place of what critics take.
     """
 
     observation: Tensor
@@ -37,6 +38,9 @@ class Batch(NamedTuple):
     image: Tensor | None = None
     next_image: Tensor | None = None
     object_rad: Tensor | None = None
+    told: Tensor | None = None
+    next_told: Tensor | None = None
+    next_seen: Tensor | None = None
 
 
 class CriticMetrics(NamedTuple):
@@ -87,10 +91,10 @@ def _tensors_of(group: Parameters | Moments) -> dict[str, Tensor]:
     return {**first, **{f"second.{name}": value for name, value in group.second.items()}, "steps": group.steps}
 
 
-def initial_state(observation: int, action: int, config: SacConfig, generator: torch.Generator) -> SacState:
-    """Draw the networks for vectors of `observation` and `action` elements from `generator`."""
+def initial_state(observation: int, action: int, config: SacConfig, generator: torch.Generator, judged: int | None = None) -> SacState:
+    """Draw the networks for vectors of `observation` and `action` elements from `generator`; critics take `judged`, if they take others."""
     actor = actor_parameters(observation, action, config.network.hidden, generator)
-    critic = critic_parameters(observation, action, config.network, generator)
+    critic = critic_parameters(observation if judged is None else judged, action, config.network, generator)
     log_temperature = {"value": torch.tensor(math.log(config.initial_temperature))}
     return SacState(
         actor,
@@ -119,7 +123,7 @@ def critic_loss(
     Q.
     """
     dropout = config.network.critic_dropout
-    next_action, next_log_density = sample_action(actor, batch.next_observation, noise)
+    next_action, next_log_density = sample_action(actor, batch.next_observation if batch.next_seen is None else batch.next_seen, noise)
     next_values = action_values(target, batch.next_observation, next_action, dropout)
     if config.network.target_critics < config.network.critics:
         next_values = next_values.index_select(0, subset)
@@ -130,11 +134,20 @@ def critic_loss(
 
 
 def actor_loss(
-    actor: Parameters, critic: Parameters, temperature: Tensor, observation: Tensor, noise: Tensor, config: SacConfig
+    actor: Parameters,
+    critic: Parameters,
+    temperature: Tensor,
+    observation: Tensor,
+    noise: Tensor,
+    config: SacConfig,
+    judged: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Equation 9: J(pi) = E[alpha log pi(a|s) - Q(s, a)], Q the minimum of two critics, REDQ the mean. Returns loss, entropy."""
+    """Equation 9: J(pi) = E[alpha log pi(a|s) - Q(s, a)], Q the minimum of two critics, REDQ the mean. Returns loss, entropy.
+
+    `judged` is what critics take, where that is something else than the actor's observation.
+    """
     action, log_density = sample_action(actor, observation, noise)
-    values = action_values(critic, observation, action, config.network.critic_dropout)
+    values = action_values(critic, observation if judged is None else judged, action, config.network.critic_dropout)
     value = values.amin(0) if config.network.critics <= 2 else values.mean(0)
     return (temperature * log_density - value).mean(), -log_density.mean()
 
@@ -160,10 +173,14 @@ def actor_update(state: SacState, observation: Tensor, noise: Tensor, config: Sa
             state.actor, state.critic, temperature, observation, noise, config
         )
     adam_step(state.actor, gradients, state.actor_moments, config.learning_rate)
-    target_entropy = config.target_entropy_per_action * noise.shape[-1]
-    slope = {"value": temperature * (entropy - target_entropy)}
-    adam_step(state.log_temperature, slope, state.temperature_moments, config.learning_rate)
+    temperature_update(state, temperature, entropy, noise.shape[-1], config)
     return ActorMetrics(loss, entropy, temperature)
+
+
+def temperature_update(state: SacState, temperature: Tensor, entropy: Tensor, action: int, config: SacConfig) -> None:
+    """One gradient step of the temperature, for actions of so many elements."""
+    slope = {"value": temperature * (entropy - config.target_entropy_per_action * action)}
+    adam_step(state.log_temperature, slope, state.temperature_moments, config.learning_rate)
 
 
 CriticUpdate = Callable[[SacState, Batch, Tensor, Tensor, SacConfig], CriticMetrics]
@@ -183,10 +200,12 @@ class Metrics(NamedTuple):
 class Sac:
     """The state with the two updates, eager or compiled, and the random numbers that they consume."""
 
-    def __init__(self, observation: int, action: int, config: SacConfig, seed: int, *, compiled: bool = False) -> None:
+    def __init__(
+        self, observation: int, action: int, config: SacConfig, seed: int, *, compiled: bool = False, judged: int | None = None
+    ) -> None:
         self.config = config
         self.generator = torch.Generator().manual_seed(seed)
-        self.state = initial_state(observation, action, config, self.generator)
+        self.state = initial_state(observation, action, config, self.generator, judged)
         self.updates = 0
         self._action = action
         self._critic_update: CriticUpdate = critic_update
@@ -211,7 +230,7 @@ class Sac:
             self.updates += 1
             if self.updates % self.config.actor_every == 0:
                 noise = torch.randn(batch.action.shape, generator=self.generator)
-                self._actor_metrics = self._actor_update(self.state, observation, noise, self.config)
+                self._actor_metrics = self._update_actor(batch, observation, noise)
         return Metrics(*critic, *self._actor_metrics)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -232,6 +251,10 @@ class Sac:
     def _update_critics(self, batch: Batch, noise: Tensor) -> tuple[CriticMetrics, Tensor]:
         """Update the critics once; return what they took as well, which the actor takes next."""
         return self._critic_update(self.state, batch, noise, self._subset(), self.config), batch.observation
+
+    def _update_actor(self, batch: Batch, observation: Tensor, noise: Tensor) -> ActorMetrics:
+        """Update actor and temperature once, of what the critics took."""
+        return self._actor_update(self.state, observation, noise, self.config)
 
     def _subset(self) -> Tensor:
         network = self.config.network

@@ -277,6 +277,10 @@ def test_a_task_that_is_not_for_a_robot_is_refused(tmp_path: Path) -> None:
     assert "task.lobes is 4, and the valve has 3" in lobes
     goals = complaint("--config", str(DEFAULT_CONFIG), "--sac.hindsight-share", "0.5")
     assert "sac.hindsight_share is 0.5, and task.kind walk has no goals to exchange: set it to 0" in goals
+    told = complaint("--config", str(DEFAULT_CONFIG), "--camera.width-px", "16", "--sac.encoder.asymmetric")
+    assert "sac.encoder.asymmetric tells critics where the valve is, and task.kind walk has none: leave it out" in told
+    pretrained = complaint("--config", str(DEFAULT_CONFIG), "--sac.encoder.asymmetric", "--sac.encoder.pretrained", "a.safetensors")
+    assert "stays as it is: set one of the two" in pretrained
     frames = complaint("--config", str(DEFAULT_CONFIG), "--train.replay-on-disk")
     assert "train.replay_on_disk is for the frames of a policy that sees, and sac.encoder is null: leave it out" in frames
     assert "physics_hz 1000 must be a whole multiple of bus_hz 300" in complaint(*KITTY, "--bus-hz", "300", "--control-hz", "25")

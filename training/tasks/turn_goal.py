@@ -36,6 +36,8 @@ class TurnGoals:
         self._config = config
         self.needs_object = config.valve_hidden
         names = GOAL_NAMES if config.valve_hidden else ERROR_NAMES
+        # What critics can be told of a hidden valve.
+        self.told_size = 5
         self._columns = [list(observation_names).index(name) for name in names]
 
     def worth(self, distance_rad: Floats) -> Floats:
@@ -59,6 +61,18 @@ class TurnGoals:
         """
         seen = _angle(observation, self._columns)
         return seen if object_rad is None else _wrapped(seen - object_rad.astype(np.float64))
+
+    def told(self, observation: Rows, object_rad: Rows) -> Rows:
+        """Return what hides in a picture: where the lobes are, and ERROR_NAMES. Shape (k, told_size).
+
+        Args:
+            observation: Shape (k, o).
+            object_rad: Where the valve is, shape (k,).
+        """
+        lobe = self._config.lobes * object_rad.astype(np.float64)
+        columns = np.sin(lobe), np.cos(lobe), *self.seen(self.left_rad(observation, object_rad if self.needs_object else None))
+        told: Rows = np.stack(columns, axis=1).astype(np.float32)
+        return told
 
     def exchange(self, observation: Rows, reward: Rows, next_observation: Rows, object_rad: Rows | None, draw: Rows) -> None:
         """Give transitions goals that were drawn, in place.
