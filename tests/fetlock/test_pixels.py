@@ -56,7 +56,9 @@ def test_a_run_that_sees_and_is_killed_equals_one_that_was_not(whole: Path, tmp_
 
 
 def test_processes_train_a_policy_that_sees(tmp_path: Path) -> None:
-    finished(train(tmp_path, "run", *SMALL, "--train.total-steps", "60", "--train.compile", "never", config=False))
+    # With critics that are told where the valve is; the other runs here have critics that see.
+    words = ("--train.total-steps", "60", "--train.compile", "never", "--sac.encoder.asymmetric")
+    finished(train(tmp_path, "run", *SMALL, *words, config=False))
     run = tmp_path / "run"
     assert main(["log", "verify", str(run)]) == 0
     policy = load_policy(run)
