@@ -162,7 +162,7 @@ class OpenCvCamera:
 
 
 class _View:
-    """Tells whether a camera shows anything."""
+    """Tells whether a camera shows anything; its images are of one size."""
 
     def __init__(self, config: CameraConfig) -> None:
         self._config = config
@@ -172,12 +172,13 @@ class _View:
     def require(self, stamp_s: float, raw: MatLike) -> None:
         """Raise StaleError if an image, that of the next call, is black, or the one of long ago."""
         config = self._config
-        if config.dark_level and int(raw.max()) <= config.dark_level:
+        # Row by row: the first one of nearly every image tells, in microseconds.
+        if config.dark_level and all(int(row.max()) <= config.dark_level for row in raw):
             raise StaleError(
                 f"camera {config.source.name} sends black images, no colour above {config.dark_level} of 255 (dark_level): take its cap "
                 "off, switch a light on, or look at its exposure"
             )
-        if self._last is None or not np.array_equal(self._last, raw):
+        if self._last is None or not all(np.array_equal(before, row) for before, row in zip(self._last, raw, strict=True)):
             self._last, self._since_s = raw, stamp_s
         elif config.still_max_s is not None and stamp_s - self._since_s > config.still_max_s:
             raise StaleError(
