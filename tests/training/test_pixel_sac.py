@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,15 +83,19 @@ def test_what_the_actor_wants_does_not_move_the_encoder():
     assert not torch.equal(quiet.actor_vector(), busy.actor_vector())
 
 
-def test_a_checkpoint_brings_everything_back_and_the_run_goes_on_bit_for_bit():
-    first, second = make(), make(seed=1)
-    first.update(batch_of(8, number) for number in range(3))
+def require_goes_on(first: PixelSac, second: PixelSac, batch: Callable[[int, int], Batch]) -> None:
+    """Require that what another one was takes over from a checkpoint, bit for bit; `batch` makes batches of a size from a seed."""
+    first.update(batch(8, number) for number in range(3))
     second.restore({name: value.clone() for name, value in first.tensors().items()}, first.updates)
     second.generator.set_state(first.generator.get_state())
     for sac in (first, second):
-        sac.update([batch_of(8, 7), batch_of(8, 8)])
+        sac.update([batch(8, 7), batch(8, 8)])
     theirs = second.tensors()
     assert all(torch.equal(value, theirs[name]) for name, value in first.tensors().items())
+
+
+def test_a_checkpoint_brings_everything_back_and_the_run_goes_on_bit_for_bit():
+    require_goes_on(make(), make(seed=1), batch_of)
 
 
 def test_its_vector_has_the_order_of_the_layout():

@@ -8,7 +8,7 @@ import torch
 
 from policy.config import EncoderConfig
 from policy.encoders import encode
-from tests.training.test_pixel_sac import CONFIG, IMAGE, batch_of
+from tests.training.test_pixel_sac import CONFIG, IMAGE, batch_of, require_goes_on
 from tests.training.test_turn import PERIOD_S, state
 from training.config import SacConfig
 from training.hindsight import Hindsight
@@ -73,14 +73,7 @@ def test_the_actors_loss_is_judged_by_what_is_told():
 
 
 def test_a_checkpoint_brings_everything_back_and_the_run_goes_on_bit_for_bit():
-    first, second = make(), make(seed=1)
-    first.update(told_batch(8, number) for number in range(3))
-    second.restore({name: value.clone() for name, value in first.tensors().items()}, first.updates)
-    second.generator.set_state(first.generator.get_state())
-    for sac in (first, second):
-        sac.update([told_batch(8, 7), told_batch(8, 8)])
-    theirs = second.tensors()
-    assert all(torch.equal(value, theirs[name]) for name, value in first.tensors().items())
+    require_goes_on(make(), make(seed=1), told_batch)
 
 
 def test_the_compiled_update_does_what_the_eager_one_does():
