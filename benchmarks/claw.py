@@ -25,8 +25,7 @@ from pydantic import JsonValue
 from benchmarks.report import Report
 from fetlock.build import env_around, judged_config, policy_layout
 from fetlock.config import RunConfig, load_config, task_of
-from policy.acting import Actor, NumpyActor
-from policy.snapshot import load_policy
+from policy.acting import Actor, load_actor
 from robot.errors import UsageError
 from sim import ClawConfig, simulate_servos
 from training.env import RobotEnv
@@ -164,10 +163,7 @@ def judge(run: Path, episodes: int) -> Figures:
     config = load_config(["--config", str(run / "config.yaml")])
     task = _turning(config)
     success_rad = task.success_rad
-    policy = load_policy(run)
-    policy.config.layout.require_same(policy_layout(config), str(run))
-    actor = NumpyActor(policy.config.layout)
-    actor.load(policy.vector)
+    actor, policy = load_actor(run, policy_layout(config))
 
     def turns(stream: int, length: int, *, pushed: bool) -> list[Turn]:
         longer = task.model_copy(update={"time_limit_steps": length * task.time_limit_steps})

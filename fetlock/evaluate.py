@@ -18,8 +18,7 @@ from fetlock.build import judged_config, make_env, mark_of, policy_layout
 from fetlock.config import DEFAULT_CONFIG, RunConfig, load_config, task_of
 from fetlock.films import scene
 from fetlock.video import Film
-from policy.acting import NumpyActor
-from policy.snapshot import load_policy
+from policy.acting import load_actor
 from robot.errors import UsageError
 from training.evaluation import Episode, Evaluation, run_episode, summarise
 from training.tasks import Measure
@@ -104,12 +103,9 @@ def evaluate(policy_folder: Path, config: RunConfig, *, episodes: int, first_see
     Raises:
         PolicyError: If there is no policy, or it belongs to another robot, task or network.
     """
-    policy = load_policy(policy_folder)
+    actor, policy = load_actor(policy_folder, policy_layout(config))
     env = make_env(judged_config(config), render_mode=None if video is None else "rgb_array")
     try:
-        policy.config.layout.require_same(policy_layout(config), str(policy_folder))
-        actor = NumpyActor(policy.config.layout)
-        actor.load(policy.vector)
         with nullcontext() if video is None else Film(partial(scene, env), video, config.control_hz) as film:
             each_step = (lambda: None) if film is None else film.step
             results = [run_episode(env, actor, first_seed + index, each_step) for index in range(episodes)]

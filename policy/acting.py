@@ -7,6 +7,7 @@ One policy tick of a robot evaluates one observation. Dispatching torch operatio
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from policy.image import Image
 from policy.layout import PolicyLayout, Vector
 from policy.numpy_encoder import NumpyEncoder
+from policy.snapshot import Policy, load_policy
 from robot.clock import monotonic_s
 
 Backend = Literal["numpy", "torchscript"]
@@ -141,3 +143,20 @@ def median_act_s(actor: Actor, layout: PolicyLayout) -> float:
         actor.act(observation, noise, image)
         times.append(monotonic_s() - start_s)
     return float(np.median(times))
+
+
+def load_actor(folder: Path, layout: PolicyLayout) -> tuple[NumpyActor, Policy]:
+    """Read the policy of a run's folder or of its own; return what acts with it, and the policy.
+
+    Args:
+        folder: Where it lies.
+        layout: Of the robot and the task that it is to act for.
+
+    Raises:
+        PolicyError: If there is no policy, or it belongs to another robot, task or network.
+    """
+    policy = load_policy(folder)
+    policy.config.layout.require_same(layout, str(folder))
+    actor = NumpyActor(layout)
+    actor.load(policy.vector)
+    return actor, policy

@@ -12,10 +12,9 @@ import numpy as np
 from fetlock.build import policy_layout
 from fetlock.config import RunConfig
 from fetlock.replays.logs import read_whole
-from policy.acting import NumpyActor
+from policy.acting import load_actor
 from policy.image import FrameStack, Image
 from policy.layout import PolicyLayout
-from policy.snapshot import load_policy
 from robot.errors import LogError
 from training.rollout_log import NO_FRAMES, RolloutLog
 
@@ -57,11 +56,8 @@ def compare_actions(paths: Sequence[Path], policy_path: Path, config: RunConfig)
         LogError: If a file is no log, is damaged, or no step had a policy.
         PolicyError: If the policy cannot be read, or is of another robot or task.
     """
-    policy = load_policy(policy_path)
     layout = policy_layout(config)
-    policy.config.layout.require_same(layout, str(policy_path))
-    actor = NumpyActor(layout)
-    actor.load(policy.vector)
+    actor, _ = load_actor(policy_path, layout)
     differences: list[np.ndarray] = []
     steps = random = same = 0
     worst, at = 0.0, ""
