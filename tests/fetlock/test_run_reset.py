@@ -37,6 +37,9 @@ CONFIG = (
     "true",
     "--reset",
     "routine",
+    # A guard that counts in ticks is as patient as a busy machine needs it to be.
+    "--bus-hz",
+    "50",
 )
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -107,7 +110,7 @@ def test_a_policy_run_stands_its_robot_up_first_and_after_each_episode(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slowly(row: np.void) -> BusTick:
-        sleep_s(0.001)
+        sleep_s(0.003)
         return bus_tick_of(row)
 
     # Of a routine of 2 s it takes longer than the motion process may be silent: the robot goes on meanwhile, and no tick is lost.
