@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from fetlock.__main__ import main
 from fetlock.build import policy_layout
-from fetlock.config import load_config
+from fetlock.config import DEFAULT_CONFIG, load_config
 from fetlock.exports.onnx import BOUND, largest_difference
 from policy.acting import NumpyActor
 from policy.snapshot import Policy, PolicyConfig, load_policy, save_policy
@@ -53,6 +53,31 @@ def test_onnx_runtime_acts_as_the_policy_does(policy: Policy, tmp_path: Path, ca
     # One observation, as a robot has it.
     (single,) = onnxruntime.InferenceSession(out).run(["action"], {"observation": observations[:1]})
     assert np.abs(single - expected[:1]).max() <= BOUND
+
+
+@pytest.mark.parametrize("kind", ["paper", "drq", "residual"])
+def test_a_policy_that_sees_is_exported_with_its_encoder(tmp_path: Path, capsys: Capture, kind: str) -> None:
+    # Wider than high: rows are no columns.
+    words = ("--camera.width-px", "40", "--camera.height-px", "32", "--sac.encoder.kind", kind)
+    layout = policy_layout(load_config(["--config", str(DEFAULT_CONFIG.with_name("claw_pixels.yaml")), *words]))
+    vector = np.random.default_rng(1).standard_normal(layout.vector_size).astype(np.float32) * np.float32(0.1)
+    save_policy(tmp_path / "policy", Policy(PolicyConfig(layout=layout, version=1, steps=1, updates=1), vector))
+    out = tmp_path / "turn.onnx"
+    told = json.loads(call(capsys, tmp_path / "policy", "--out", out, "--json"))
+    assert told["counts"]["compared"] >= 100
+    actor = NumpyActor(layout)
+    actor.load(vector)
+    rng = np.random.default_rng(2)
+    observations = rng.uniform(-1.0, 1.0, (5, len(layout.observation_names))).astype(np.float32)
+    # Of few shades: what is seen differs by more than noise does.
+    images = rng.choice(np.uint8([0, 90, 255]), (5, 3, 32, 40, 3))
+    expected = np.stack([actor.act(observation, None, image) for observation, image in zip(observations, images, strict=True)])
+    (found,) = onnxruntime.InferenceSession(out).run(None, {"observation": observations, "image": images})
+    assert (found.shape, found.dtype) == ((5, 9), np.float32)
+    assert np.abs(found - expected).max() <= BOUND
+    # It looks: another image is another action.
+    (blind,) = onnxruntime.InferenceSession(out).run(None, {"observation": observations, "image": images[::-1]})
+    assert np.abs(blind - expected).max() > 100 * BOUND
 
 
 def test_the_file_says_for_which_robot_it_is(policy: Policy, tmp_path: Path, capsys: Capture) -> None:
