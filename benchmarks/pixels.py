@@ -4,7 +4,8 @@
 
 One update is one step of encoder, both critics, actor and temperature, sampling included (and with ours the random shift, which the peer
 does not do): three frames of 64 and 84 px a side beside 18 joint figures, 9 actions, networks of 2 x 256. The peer is its SAC with
-`MultiInputPolicy` (NatureCNN for the images), which needs at least 36 px; ours is measured at 32 px too.
+`MultiInputPolicy` (NatureCNN for the images), which needs at least 36 px; ours is measured at 32 px too. At each size the simulated claw
+is stepped at random as well (configs/claw_pixels.yaml): what its camera takes of a step.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ from torch import Tensor
 from torch.func import grad
 
 from benchmarks.report import Report
+from fetlock.build import make_env
+from fetlock.config import DEFAULT_CONFIG, load_config
 from policy.actor import Parameters
 from policy.config import EncoderConfig
 from policy.encoders import encode
 from policy.image import EncoderKind
 from robot.clock import monotonic_s
 from robot.errors import UsageError
+from robot.protocols import Camera
+from robot.types import CameraFrame
 from training.config import SacConfig
 from training.pixel_replay import PixelReplay
 from training.pixel_sac import PixelSac, pixel_critic_update
@@ -52,6 +57,8 @@ _PRECISIONS = ("float32", "bfloat16")
 _SIDES = (32, 64, 84)
 _SCALE = 100_000
 _PEER = "stable-baselines3"
+# Policy ticks of the simulated claw in which its camera is measured, and those before that warm it up.
+_STEPS, _WARM = 200, 20
 # NatureCNN's filters leave nothing of less.
 _SMALLEST_PEER_PX = 36
 
@@ -180,6 +187,51 @@ class _Ours:
         return self.replay.sample(self._config.batch_size, 1, self._sac.generator)
 
 
+class _Timed:
+    """Implements Camera: another one, whose captures are timed."""
+
+    def __init__(self, camera: Camera) -> None:
+        self._camera = camera
+        self.took_s: list[float] = []
+
+    def capture(self) -> CameraFrame:
+        start_s = monotonic_s()
+        frame = self._camera.capture()
+        self.took_s.append(monotonic_s() - start_s)
+        return frame
+
+    def close(self) -> None:
+        self._camera.close()
+
+
+def _camera(side: int) -> dict[str, JsonValue]:
+    """Measure what drawing takes of a policy tick of the simulated claw that sees, reset and learner left out."""
+    words = ("--config", str(DEFAULT_CONFIG.with_name("claw_pixels.yaml")), "--camera.width-px", str(side), "--camera.height-px", str(side))
+    env = make_env(load_config(words))
+    try:
+        env.eye = timed = _Timed(cast("Camera", env.eye))
+        steps_s, frames_s = [], []
+        env.action_space.seed(0)
+        over = True
+        for step in range(_WARM + _STEPS):
+            if over:
+                env.reset(seed=step)
+            timed.took_s.clear()
+            start_s = monotonic_s()
+            *_, terminated, truncated, _ = env.step(env.action_space.sample())
+            over = terminated or truncated
+            if step >= _WARM:
+                steps_s.append(monotonic_s() - start_s)
+                frames_s.append(sum(timed.took_s))
+    finally:
+        env.close()
+    return {
+        f"{side} px, a step of the claw [ms]": round(1e3 * float(np.median(steps_s)), 2),
+        f"{side} px, its camera's frame [ms]": round(1e3 * float(np.median(frames_s)), 2),
+        f"{side} px, the camera's share of the step": round(sum(frames_s) / sum(steps_s), 3),
+    }
+
+
 def _median_s(calls: dict[str, Call], repeats: int) -> dict[str, float]:
     """Return the median time of a call of each, in turns, after one call to warm up."""
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -218,6 +270,7 @@ def _updates(side: int, batch: int, repeats: int) -> dict[str, JsonValue]:
 def _measured(sides: Sequence[int], batch: int, repeats: int) -> Iterator[dict[str, JsonValue]]:
     """Yield the figures of updates, of their parts and of encoders, as they are measured."""
     for side in sides:
+        yield _camera(side)
         yield _updates(side, batch, repeats)
     for precision in _PRECISIONS:
         parts = _Ours(sides[-1], _HEADLINE, precision, batch, compiled=False).parts()

@@ -61,7 +61,7 @@ class _Graph:
         self._nodes: list[NodeProto] = []
         self._weights: list[TensorProto] = []
 
-    def add(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+    def add(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:  # noqa: ANN401 (those of an operator)
         """Add a node and return the name of its output."""
         name = output or f"{operator.lower()}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
