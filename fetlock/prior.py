@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fetlock.build import policy_layout
+from fetlock.build import goals_of, policy_layout
 from fetlock.config import RunConfig, load_config
 from policy.layout import TRANSITION_FIELDS, PolicyLayout
 from policy.snapshot import Policy, load_policy
@@ -93,7 +93,7 @@ def _networks(path: Path, layout: PolicyLayout, config: RunConfig) -> tuple[Mapp
     checkpoint = load_checkpoint(path / "checkpoints")
     if checkpoint is None:
         return actor, CheckpointState(**_stand(policy), log_position={}, config_sha="")
-    fresh = make_sac(layout, config.sac, 0).state.tensors()
+    fresh = make_sac(layout, config.sac, 0, goals_of(config)).state.tensors()
     # Random states, and figures of the newest update, are the other run's own.
     tensors = {name: value for name, value in (checkpoint[0] | actor).items() if name in fresh}
     for name in sorted(fresh):

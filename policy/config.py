@@ -51,11 +51,18 @@ class EncoderConfig(BaseModel):
     # Critics are told what the policy has to see, where that is measured while it learns (Pinto et al. 2017, arXiv 1710.06542), and the
     # encoder learns from the actor's gradient.
     asymmetric: bool = False
+    # With it, the encoder learns as well to say, by a linear layer behind its features, what the image shows of that: the weight of its
+    # mean squared error beside the actor's loss (auxiliary task: Jaderberg et al. 2016, arXiv 1611.05397). 0: it does not.
+    told_weight: float = Field(default=0.0, ge=0.0, le=1000.0)
     # A safetensors file with a trained encoder, which then stays as it is. Null: it begins at random, and learns.
     pretrained: str | None = None
 
     @model_validator(mode="after")
     def _it_learns(self) -> Self:
+        if self.told_weight and not self.asymmetric:
+            raise ValueError(
+                f"told_weight is {self.told_weight:g}, and only with asymmetric is anything told: set asymmetric true, or leave it out"
+            )
         if self.asymmetric and self.pretrained is not None:
             raise ValueError(
                 f"asymmetric trains the encoder by the actor's gradient, and pretrained {self.pretrained} stays as it is: "

@@ -27,8 +27,8 @@ from training.told_sac import ToldSac
 _log = logging.getLogger(__name__)
 
 
-def make_sac(layout: PolicyLayout, config: SacConfig, seed: int, told: int = 0, *, compiled: bool = False) -> Sac:
-    """Return the algorithm of a policy, with an encoder if it sees, and critics that are told so many elements where they are.
+def make_sac(layout: PolicyLayout, config: SacConfig, seed: int, goals: Goals | None = None, *, compiled: bool = False) -> Sac:
+    """Return the algorithm of a policy, with an encoder if it sees, and critics that are told what `goals` say where they are.
 
     Raises:
         PolicyError: If a pretrained encoder does not fit.
@@ -37,7 +37,8 @@ def make_sac(layout: PolicyLayout, config: SacConfig, seed: int, told: int = 0, 
     if layout.image is None or config.encoder is None:
         return Sac(*sizes, config, seed, compiled=compiled)
     if config.encoder.asymmetric:
-        return ToldSac(*sizes, layout.image, config.encoder, config, seed, told, compiled=compiled)
+        told = (0, 0) if goals is None else (goals.told_size, goals.shown_size)
+        return ToldSac(*sizes, layout.image, config.encoder, config, seed, *told, compiled=compiled)
     return PixelSac(*sizes, layout.image, config.encoder, config, seed, compiled=compiled)
 
 
@@ -75,7 +76,7 @@ class Learner:
         telling = sac.encoder is not None and sac.encoder.asymmetric
         self._hindsight = None if goals is None else Hindsight(goals, sac.hindsight_share, telling=telling)
         self._tracking = goals is not None and (goals.needs_object or telling)
-        self.sac = make_sac(layout, sac, seed, 0 if goals is None else goals.told_size, compiled=compiled)
+        self.sac = make_sac(layout, sac, seed, goals, compiled=compiled)
         self.replay = self._memory(train.replay_capacity, folder if train.replay_on_disk else None)
         self.book = EpisodeBook()
         self._prior: tuple[Replay, PriorConfig] | None = None

@@ -1,25 +1,35 @@
 """Soft Actor-Critic whose critics are told what its policy has to see (Pinto et al. 2017, arXiv 1710.06542).
 
 Where something is measured while a policy learns that it will have to do without, critics need not find it in images: they take what is
-felt and what is told, and the encoder learns from the actor's gradient. What acts is the same actor behind the same encoder.
+felt and what is told, and the encoder learns from the actor's gradient. It may learn as well to say what an image shows of what is told: a
+linear layer behind its features is trained beside it (auxiliary task: Jaderberg et al. 2016, arXiv 1611.05397). What acts is the same actor
+behind the same encoder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
-from policy.actor import Parameters
+from policy.actor import Parameters, linear_parameters
 from policy.config import EncoderConfig
 from policy.image import ImageLayout
-from training.adam import adam_step
+from training.adam import Moments, adam_step, zero_moments
 from training.config import SacConfig
 from training.pixel_sac import PixelSac, PixelState, seen
 from training.sac import ActorMetrics, Batch, CriticMetrics, actor_loss, critic_update, temperature_update
+
+
+@dataclass(frozen=True)
+class ToldState(PixelState):
+    """What learning changes; `head` says what images show, weight (features, shown) and bias (shown,), and is empty where nobody asks."""
+
+    head: Parameters
+    head_moments: Moments
 
 
 def told_critic_update(
@@ -47,22 +57,36 @@ def told_actor_loss(
     noise: Tensor,
     config: SacConfig,
     layout: ImageLayout,
-) -> tuple[Tensor, Tensor]:
-    """`actor_loss` of the parameters "actor" and "encoder". Returns loss, entropy."""
+    weight: float = 0.0,
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """`actor_loss` of the parameters "actor" and "encoder", and `weight` times the mean squared error of "head".
+
+    Returns the sum, and the actor's loss and entropy.
+    """
     observation = seen(learned["encoder"], batch.image, batch.observation, layout)
-    return actor_loss(learned["actor"], critic, temperature, observation, noise, config, judged(batch.observation, batch.told))
+    known = judged(batch.observation, batch.told)
+    loss, entropy = actor_loss(learned["actor"], critic, temperature, observation, noise, config, known)
+    if not weight or batch.told is None:
+        return loss, (loss, entropy)
+    head = learned["head"]
+    said = torch.addmm(head["bias"], observation[:, : layout.features], head["weight"]).float()
+    error = (said - batch.told[:, : said.shape[-1]]).square().mean()
+    return loss + weight * error, (loss, entropy)
 
 
-def told_actor_update(state: PixelState, batch: Batch, noise: Tensor, config: SacConfig, layout: ImageLayout) -> ActorMetrics:
-    """One gradient step of actor and encoder, then of the temperature."""
+def told_actor_update(
+    state: ToldState, batch: Batch, noise: Tensor, config: SacConfig, layout: ImageLayout, weight: float = 0.0
+) -> ActorMetrics:
+    """One gradient step of actor, encoder and head, then of the temperature."""
     temperature = state.log_temperature["value"].exp()
-    learned = {"actor": state.actor, "encoder": state.encoder}
+    learned = {"actor": state.actor, "encoder": state.encoder, "head": state.head}
     with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
-        gradients, (loss, entropy) = grad_and_value(told_actor_loss, has_aux=True)(
-            learned, state.critic, temperature, batch, noise, config, layout
+        gradients, (_, (loss, entropy)) = grad_and_value(told_actor_loss, has_aux=True)(
+            learned, state.critic, temperature, batch, noise, config, layout, weight
         )
     adam_step(state.actor, gradients["actor"], state.actor_moments, config.learning_rate)
     adam_step(state.encoder, gradients["encoder"], state.encoder_moments, config.learning_rate)
+    adam_step(state.head, gradients["head"], state.head_moments, config.learning_rate)
     temperature_update(state, temperature, entropy, noise.shape[-1], config)
     return ActorMetrics(loss, entropy, temperature)
 
@@ -75,7 +99,7 @@ def judged(observation: Tensor, told: Tensor | None) -> Tensor:
 
 
 ToldCriticUpdate = Callable[[PixelState, Batch, Tensor, Tensor, SacConfig, ImageLayout], CriticMetrics]
-ToldActorUpdate = Callable[[PixelState, Batch, Tensor, SacConfig, ImageLayout], ActorMetrics]
+ToldActorUpdate = Callable[[ToldState, Batch, Tensor, SacConfig, ImageLayout, float], ActorMetrics]
 
 
 class ToldSac(PixelSac):
@@ -89,8 +113,11 @@ class ToldSac(PixelSac):
         config: Of the algorithm.
         seed: Of the networks and of the random numbers that updates consume.
         told: Elements of what critics are told.
+        shown: How many of those, the first, an image shows: what the encoder learns to say, with `encoder.told_weight`.
         compiled: Compile the updates.
     """
+
+    state: ToldState
 
     def __init__(
         self,
@@ -101,12 +128,18 @@ class ToldSac(PixelSac):
         config: SacConfig,
         seed: int,
         told: int,
+        shown: int,
         *,
         compiled: bool = False,
     ) -> None:
         super().__init__(observation, action, layout, encoder, config, seed, compiled=compiled, judged=observation + told)
+        self._weight = encoder.told_weight
+        head: Parameters = {}
+        if self._weight:
+            for name, shape in {"weight": (layout.features, shown), "bias": (shown,)}.items():
+                head[name] = linear_parameters(shape, layout.features, self.generator)
         # Critics take no features: nothing follows the encoder.
-        self.state = replace(self.state, target_encoder={})
+        self.state = ToldState(**{**vars(self.state), "target_encoder": {}}, head=head, head_moments=zero_moments(head))
         self._told_critic_update: ToldCriticUpdate = told_critic_update
         self._told_actor_update: ToldActorUpdate = told_actor_update
         if compiled:
@@ -123,4 +156,4 @@ class ToldSac(PixelSac):
         return self._told_critic_update(self.state, batch, noise, self._subset(), self.config, self.layout), batch.observation
 
     def _update_actor(self, batch: Batch, observation: Tensor, noise: Tensor) -> ActorMetrics:
-        return self._told_actor_update(self.state, batch, noise, self.config, self.layout)
+        return self._told_actor_update(self.state, batch, noise, self.config, self.layout, self._weight)

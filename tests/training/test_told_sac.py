@@ -16,11 +16,12 @@ from training.sac import Batch, actor_loss, critic_loss
 from training.tasks import ClawTurnConfig, ClawTurnPixelsConfig, TurnGoals, TurnTask
 from training.told_sac import ToldSac, told_actor_loss
 
-TOLD = 3
+TOLD, SHOWN = 3, 2
 
 
-def make(config: SacConfig = CONFIG, *, seed: int = 0, compiled: bool = False) -> ToldSac:
-    return ToldSac(2, 2, IMAGE, EncoderConfig(stack=IMAGE.stack, asymmetric=True), config, seed, TOLD, compiled=compiled)
+def make(config: SacConfig = CONFIG, *, seed: int = 0, weight: float = 0.0, compiled: bool = False) -> ToldSac:
+    encoder = EncoderConfig(stack=IMAGE.stack, asymmetric=True, told_weight=weight)
+    return ToldSac(2, 2, IMAGE, encoder, config, seed, TOLD, SHOWN, compiled=compiled)
 
 
 def told_batch(size: int, seed: int) -> Batch:
@@ -68,16 +69,60 @@ def test_the_actors_loss_is_judged_by_what_is_told():
     alpha, judged = torch.tensor(0.2), torch.cat([batch.observation, batch.told], -1)
     expected, entropy = actor_loss(sac.state.actor, sac.state.critic, alpha, observation, noise, CONFIG, judged)
     learned = {"actor": sac.state.actor, "encoder": sac.state.encoder}
-    loss, same = told_actor_loss(learned, sac.state.critic, alpha, batch, noise, CONFIG, IMAGE)
-    assert (float(loss), float(same)) == (float(expected), float(entropy))
+    loss, (alone, same) = told_actor_loss(learned, sac.state.critic, alpha, batch, noise, CONFIG, IMAGE)
+    assert (float(loss), float(alone), float(same)) == (float(expected), float(expected), float(entropy))
 
 
-def test_a_checkpoint_brings_everything_back_and_the_run_goes_on_bit_for_bit():
-    require_goes_on(make(), make(seed=1), told_batch)
+def test_what_an_image_shows_of_it_is_learned_beside():
+    sac, batch, noise = make(weight=3.0), told_batch(6, 2), torch.randn(6, 2)
+    assert batch.image is not None
+    assert batch.told is not None
+    state, alpha = sac.state, torch.tensor(0.2)
+    learned = {"actor": state.actor, "encoder": state.encoder, "head": state.head}
+    loss, (alone, _) = told_actor_loss(learned, state.critic, alpha, batch, noise, CONFIG, IMAGE, 3.0)
+    said = encode(state.encoder, batch.image, IMAGE) @ state.head["weight"] + state.head["bias"]
+    error = (said - batch.told[:, :SHOWN]).square().mean()
+    assert float(loss - alone) == pytest.approx(3.0 * float(error), rel=1e-4)
+
+
+def test_an_encoder_finds_where_something_is_in_images():
+    # A bright column, and where it is: nothing else moves, and no action is worth more than another.
+    generator = torch.Generator().manual_seed(0)
+    sac = make(CONFIG.model_copy(update={"actor_every": 1}), weight=10.0)
+
+    def drawn(size: int) -> Batch:
+        columns = torch.randint(0, IMAGE.width_px, (size,), generator=generator)
+        batch = told_batch(size, 1)
+        assert batch.image is not None
+        assert batch.told is not None
+        image, told = torch.zeros_like(batch.image), batch.told.clone()
+        image[torch.arange(size), :, :, columns] = 255
+        angle = columns * (6.28 / IMAGE.width_px)
+        told[:, 0], told[:, 1] = angle.sin(), angle.cos()
+        return batch._replace(image=image, told=told)
+
+    def error() -> float:
+        batch = drawn(64)
+        assert batch.image is not None
+        assert batch.told is not None
+        said = encode(sac.state.encoder, batch.image, IMAGE) @ sac.state.head["weight"] + sac.state.head["bias"]
+        return float((said - batch.told[:, :SHOWN]).square().mean())
+
+    before = error()
+    for _ in range(60):
+        sac.update([drawn(32)])
+    # The mean of squared sines is a half: that is what saying nothing costs.
+    assert before > 0.3
+    assert error() < 0.1
+
+
+@pytest.mark.parametrize("weight", [0.0, 3.0])
+def test_a_checkpoint_brings_everything_back_and_the_run_goes_on_bit_for_bit(weight: float):
+    require_goes_on(make(weight=weight), make(seed=1, weight=weight), told_batch)
 
 
 def test_the_compiled_update_does_what_the_eager_one_does():
-    eager, compiled = make(), make(compiled=True)
+    eager, compiled = make(weight=2.0), make(weight=2.0, compiled=True)
     for sac in (eager, compiled):
         sac.update(told_batch(16, number) for number in range(4))
     theirs = compiled.tensors()
@@ -103,8 +148,11 @@ def test_critics_are_told_what_the_task_shows_where_the_valve_is_not_hidden():
     names = [shown.observation_names.index(name) for name in ("lobe sine", "lobe cosine", "error sine", "error cosine", "near error")]
     assert told is not None
     assert told.shape == (7, goals.told_size)
-    np.testing.assert_allclose(told.numpy(), sighted[:, names], atol=1e-5)
+    np.testing.assert_allclose(told.numpy()[:, 2:], sighted[:, names], atol=1e-5)
+    # And what no goal changes: the picture of a valve with one coloured lobe.
+    np.testing.assert_allclose(told.numpy()[:, :2], np.stack([np.sin(angles), np.cos(angles)], axis=1), atol=1e-6)
+    assert (goals.shown_size, goals.told_size) == (4, 7)
     exchanged = Hindsight(goals, 0.999, telling=True)(batch, torch.Generator().manual_seed(0))
     assert exchanged.next_told is not None
     left = goals.left_rad(exchanged.next_observation.numpy(), angles.astype(np.float32))
-    np.testing.assert_allclose(exchanged.next_told[:, 2], np.sin(left), atol=1e-5)
+    np.testing.assert_allclose(exchanged.next_told[:, 4], np.sin(left), atol=1e-5)

@@ -36,8 +36,8 @@ class TurnGoals:
         self._config = config
         self.needs_object = config.valve_hidden
         names = GOAL_NAMES if config.valve_hidden else ERROR_NAMES
-        # What critics can be told of a hidden valve.
-        self.told_size = 5
+        # What critics can be told of a hidden valve, and what of that is in the picture.
+        self.told_size, self.shown_size = 7, 4
         self._columns = [list(observation_names).index(name) for name in names]
 
     def worth(self, distance_rad: Floats) -> Floats:
@@ -63,14 +63,21 @@ class TurnGoals:
         return seen if object_rad is None else _wrapped(seen - object_rad.astype(np.float64))
 
     def told(self, observation: Rows, object_rad: Rows) -> Rows:
-        """Return what hides in a picture: where the lobes are, and ERROR_NAMES. Shape (k, told_size).
+        """Return what hides in a picture: where the coloured lobe is, where the lobes are, and ERROR_NAMES. Shape (k, told_size).
 
         Args:
             observation: Shape (k, o).
             object_rad: Where the valve is, shape (k,).
         """
-        lobe = self._config.lobes * object_rad.astype(np.float64)
-        columns = np.sin(lobe), np.cos(lobe), *self.seen(self.left_rad(observation, object_rad if self.needs_object else None))
+        angle = object_rad.astype(np.float64)
+        lobe = self._config.lobes * angle
+        columns = (
+            np.sin(angle),
+            np.cos(angle),
+            np.sin(lobe),
+            np.cos(lobe),
+            *self.seen(self.left_rad(observation, object_rad if self.needs_object else None)),
+        )
         told: Rows = np.stack(columns, axis=1).astype(np.float32)
         return told
 
