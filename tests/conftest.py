@@ -8,6 +8,10 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, settings
 
+# One thread for the products of each process, before NumPy or torch is there: a second one beside a busy process is a hundredfold
+# delay and no help (docs/learning.md), and tests share the cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 settings.register_profile(
     "fetlock", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=os.environ.get("CI") == "true", print_blob=True
 )

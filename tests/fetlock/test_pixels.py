@@ -24,6 +24,7 @@ SMALL = (
     *("--sac.batch-size", "8", "--sac.updates-per-step", "1", "--task.time-limit-steps", "12", "--train.learning-starts", "20"),
     *("--train.evaluate-every", "40", "--train.evaluation-episodes", "1", "--train.checkpoint-every", "20"),
 )
+TOLD = ("--sac.encoder.asymmetric", "--sac.encoder.told-weight", "10")
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +56,21 @@ def test_a_run_that_sees_and_is_killed_equals_one_that_was_not(whole: Path, tmp_
         assert read_log(one, frames=True).frames.pngs == read_log(other, frames=True).frames.pngs
 
 
-def test_processes_train_a_policy_that_sees(tmp_path: Path) -> None:
-    # With critics that are told where the valve is; the other runs here have critics that see.
-    words = ("--train.total-steps", "60", "--train.compile", "never", "--sac.encoder.asymmetric")
-    finished(train(tmp_path, "run", *SMALL, *words, config=False))
-    run = tmp_path / "run"
-    assert main(["log", "verify", str(run)]) == 0
-    policy = load_policy(run)
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of processes whose critics are told where the valve is."""
+    folder = tmp_path_factory.mktemp("told")
+    finished(train(folder, "run", *SMALL, *TOLD, "--train.total-steps", "60", "--train.compile", "never", config=False))
+    return folder / "run"
+
+
+def test_processes_train_a_policy_that_sees(told: Path) -> None:
+    assert main(["log", "verify", str(told)]) == 0
+    policy = load_policy(told)
     assert policy.config.layout.image.shape == (2, 16, 16, 3)
-    assert load_checkpoint(run / "checkpoints")[1].updates == 40
+    tensors, state = load_checkpoint(told / "checkpoints")
+    assert state.updates == 40
+    assert tensors["head.weight"].shape == (4, 4)
 
 
 def test_a_run_without_exploration_is_the_policys_own_bit_for_bit(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,8 +97,8 @@ def test_what_such_a_policy_is_not_for_is_one_line(
     assert said in line
 
 
-def test_a_run_begins_with_networks_that_see(whole: Path, tmp_path: Path) -> None:
-    words = ("--from", str(whole), "--prior.share", "0", "--deterministic", "--train.total-steps", "24")
+def test_a_run_begins_with_networks_that_see(told: Path, tmp_path: Path) -> None:
+    words = (*TOLD, "--from", str(told), "--prior.share", "0", "--deterministic", "--train.total-steps", "24")
     finished(train(tmp_path, "on", *SMALL, *words, config=False))
     steps = read_run(tmp_path / "on" / "rollouts")
     assert (steps["policy_version"] > 0).all()
