@@ -51,8 +51,8 @@ class EncoderConfig(BaseModel):
     # Critics are told what the policy has to see, where that is measured while it learns (Pinto et al. 2017, arXiv 1710.06542), and the
     # encoder learns from the actor's gradient.
     asymmetric: bool = False
-    # With it, the encoder learns as well to say, by a linear layer behind its features, what the image shows of that: the weight of its
-    # mean squared error beside the actor's loss (auxiliary task: Jaderberg et al. 2016, arXiv 1611.05397). 0: it does not.
+    # With it, encoder and actor learn as well to say what is told, by a linear layer: the weight of its mean squared error beside the
+    # actor's loss (auxiliary task: Jaderberg et al. 2016, arXiv 1611.05397). 0: they do not.
     told_weight: float = Field(default=0.0, ge=0.0, le=1000.0)
     # A safetensors file with a trained encoder, which then stays as it is. Null: it begins at random, and learns.
     pretrained: str | None = None

@@ -21,8 +21,6 @@ class Goals(Protocol):
 
     needs_object: bool
     told_size: int
-    # How many of those, the first, an image shows whatever the goal is.
-    shown_size: int
 
     def exchange(self, observation: Rows, reward: Rows, next_observation: Rows, object_rad: Rows | None, draw: Rows) -> None:
         """Give transitions other goals in place.

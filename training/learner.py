@@ -37,8 +37,7 @@ def make_sac(layout: PolicyLayout, config: SacConfig, seed: int, goals: Goals | 
     if layout.image is None or config.encoder is None:
         return Sac(*sizes, config, seed, compiled=compiled)
     if config.encoder.asymmetric:
-        told = (0, 0) if goals is None else (goals.told_size, goals.shown_size)
-        return ToldSac(*sizes, layout.image, config.encoder, config, seed, *told, compiled=compiled)
+        return ToldSac(*sizes, layout.image, config.encoder, config, seed, 0 if goals is None else goals.told_size, compiled=compiled)
     return PixelSac(*sizes, layout.image, config.encoder, config, seed, compiled=compiled)
 
 

@@ -1,9 +1,9 @@
 """Soft Actor-Critic whose critics are told what its policy has to see (Pinto et al. 2017, arXiv 1710.06542).
 
 Where something is measured while a policy learns that it will have to do without, critics need not find it in images: they take what is
-felt and what is told, and the encoder learns from the actor's gradient. It may learn as well to say what an image shows of what is told: a
-linear layer behind its features is trained beside it (auxiliary task: Jaderberg et al. 2016, arXiv 1611.05397). What acts is the same actor
-behind the same encoder.
+felt and what is told, and the encoder learns from the actor's gradient. Both may learn as well to say what is told: a linear layer, the
+head, takes the encoder's features and what the actor's last layer takes, and its error is a part of the loss (auxiliary task: Jaderberg et
+al. 2016, arXiv 1611.05397). What acts is the same actor behind the same encoder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
-from policy.actor import Parameters, linear_parameters
+from policy.actor import Parameters, actor_hidden, linear_parameters
 from policy.config import EncoderConfig
 from policy.image import ImageLayout
 from training.adam import Moments, adam_step, zero_moments
@@ -26,7 +26,7 @@ from training.sac import ActorMetrics, Batch, CriticMetrics, actor_loss, critic_
 
 @dataclass(frozen=True)
 class ToldState(PixelState):
-    """What learning changes; `head` says what images show, weight (features, shown) and bias (shown,), and is empty where nobody asks."""
+    """What learning changes; `head` says what is told, weight (features + hidden, told) and bias (told,); empty where nobody asks."""
 
     head: Parameters
     head_moments: Moments
@@ -64,14 +64,13 @@ def told_actor_loss(
     Returns the sum, and the actor's loss and entropy.
     """
     observation = seen(learned["encoder"], batch.image, batch.observation, layout)
-    known = judged(batch.observation, batch.told)
-    loss, entropy = actor_loss(learned["actor"], critic, temperature, observation, noise, config, known)
+    loss, entropy = actor_loss(learned["actor"], critic, temperature, observation, noise, config, judged(batch.observation, batch.told))
     if not weight or batch.told is None:
         return loss, (loss, entropy)
-    head = learned["head"]
-    said = torch.addmm(head["bias"], observation[:, : layout.features], head["weight"]).float()
-    error = (said - batch.told[:, : said.shape[-1]]).square().mean()
-    return loss + weight * error, (loss, entropy)
+    # The compiled update does what both take in common once.
+    known = torch.cat([observation[:, : layout.features], actor_hidden(learned["actor"], observation)], dim=-1)
+    said = torch.addmm(learned["head"]["bias"], known, learned["head"]["weight"]).float()
+    return loss + weight * (said - batch.told).square().mean(), (loss, entropy)
 
 
 def told_actor_update(
@@ -113,7 +112,6 @@ class ToldSac(PixelSac):
         config: Of the algorithm.
         seed: Of the networks and of the random numbers that updates consume.
         told: Elements of what critics are told.
-        shown: How many of those, the first, an image shows: what the encoder learns to say, with `encoder.told_weight`.
         compiled: Compile the updates.
     """
 
@@ -128,7 +126,6 @@ class ToldSac(PixelSac):
         config: SacConfig,
         seed: int,
         told: int,
-        shown: int,
         *,
         compiled: bool = False,
     ) -> None:
@@ -136,8 +133,9 @@ class ToldSac(PixelSac):
         self._weight = encoder.told_weight
         head: Parameters = {}
         if self._weight:
-            for name, shape in {"weight": (layout.features, shown), "bias": (shown,)}.items():
-                head[name] = linear_parameters(shape, layout.features, self.generator)
+            known = layout.features + config.network.hidden[-1]
+            for name, shape in {"weight": (known, told), "bias": (told,)}.items():
+                head[name] = linear_parameters(shape, known, self.generator)
         # Critics take no features: nothing follows the encoder.
         self.state = ToldState(**{**vars(self.state), "target_encoder": {}}, head=head, head_moments=zero_moments(head))
         self._told_critic_update: ToldCriticUpdate = told_critic_update

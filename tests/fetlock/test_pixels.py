@@ -70,7 +70,7 @@ def test_processes_train_a_policy_that_sees(told: Path) -> None:
     assert policy.config.layout.image.shape == (2, 16, 16, 3)
     tensors, state = load_checkpoint(told / "checkpoints")
     assert state.updates == 40
-    assert tensors["head.weight"].shape == (4, 4)
+    assert tensors["head.weight"].shape == (4 + 8, 7)
 
 
 def test_a_run_without_exploration_is_the_policys_own_bit_for_bit(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

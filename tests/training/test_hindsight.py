@@ -77,7 +77,7 @@ class Marking:
     """Implements Goals: every exchanged transition is worth 7 more, and its observations are 9."""
 
     needs_object = False
-    told_size, shown_size = 0, 0
+    told_size = 0
 
     def told(self, observation, object_rad):
         raise AssertionError("nobody asked")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from policy.actor import actor_hidden
 from policy.config import EncoderConfig
 from policy.encoders import encode
 from tests.training.test_pixel_sac import CONFIG, IMAGE, batch_of, require_goes_on
@@ -16,12 +17,12 @@ from training.sac import Batch, actor_loss, critic_loss
 from training.tasks import ClawTurnConfig, ClawTurnPixelsConfig, TurnGoals, TurnTask
 from training.told_sac import ToldSac, told_actor_loss
 
-TOLD, SHOWN = 3, 2
+TOLD = 3
 
 
 def make(config: SacConfig = CONFIG, *, seed: int = 0, weight: float = 0.0, compiled: bool = False) -> ToldSac:
     encoder = EncoderConfig(stack=IMAGE.stack, asymmetric=True, told_weight=weight)
-    return ToldSac(2, 2, IMAGE, encoder, config, seed, TOLD, SHOWN, compiled=compiled)
+    return ToldSac(2, 2, IMAGE, encoder, config, seed, TOLD, compiled=compiled)
 
 
 def told_batch(size: int, seed: int) -> Batch:
@@ -73,15 +74,21 @@ def test_the_actors_loss_is_judged_by_what_is_told():
     assert (float(loss), float(alone), float(same)) == (float(expected), float(expected), float(entropy))
 
 
-def test_what_an_image_shows_of_it_is_learned_beside():
-    sac, batch, noise = make(weight=3.0), told_batch(6, 2), torch.randn(6, 2)
+def said_by(sac: ToldSac, batch: Batch) -> torch.Tensor:
     assert batch.image is not None
+    state = sac.state
+    features = encode(state.encoder, batch.image, IMAGE)
+    hidden = actor_hidden(state.actor, torch.cat([features, batch.observation], -1))
+    return torch.cat([features, hidden], -1) @ state.head["weight"] + state.head["bias"]
+
+
+def test_what_is_told_is_learned_beside():
+    sac, batch, noise = make(weight=3.0), told_batch(6, 2), torch.randn(6, 2)
     assert batch.told is not None
     state, alpha = sac.state, torch.tensor(0.2)
     learned = {"actor": state.actor, "encoder": state.encoder, "head": state.head}
     loss, (alone, _) = told_actor_loss(learned, state.critic, alpha, batch, noise, CONFIG, IMAGE, 3.0)
-    said = encode(state.encoder, batch.image, IMAGE) @ state.head["weight"] + state.head["bias"]
-    error = (said - batch.told[:, :SHOWN]).square().mean()
+    error = (said_by(sac, batch) - batch.told).square().mean()
     assert float(loss - alone) == pytest.approx(3.0 * float(error), rel=1e-4)
 
 
@@ -98,22 +105,20 @@ def test_an_encoder_finds_where_something_is_in_images():
         image, told = torch.zeros_like(batch.image), batch.told.clone()
         image[torch.arange(size), :, :, columns] = 255
         angle = columns * (6.28 / IMAGE.width_px)
-        told[:, 0], told[:, 1] = angle.sin(), angle.cos()
+        told[:, 0], told[:, 1], told[:, 2] = angle.sin(), angle.cos(), 0.0
         return batch._replace(image=image, told=told)
 
     def error() -> float:
         batch = drawn(64)
-        assert batch.image is not None
         assert batch.told is not None
-        said = encode(sac.state.encoder, batch.image, IMAGE) @ sac.state.head["weight"] + sac.state.head["bias"]
-        return float((said - batch.told[:, :SHOWN]).square().mean())
+        return float((said_by(sac, batch) - batch.told).square().mean())
 
     before = error()
     for _ in range(60):
         sac.update([drawn(32)])
-    # The mean of squared sines is a half: that is what saying nothing costs.
-    assert before > 0.3
-    assert error() < 0.1
+    # The mean of squared sines is a half: saying nothing costs a third over all.
+    assert before > 0.25
+    assert error() < 0.08
 
 
 @pytest.mark.parametrize("weight", [0.0, 3.0])
@@ -151,7 +156,6 @@ def test_critics_are_told_what_the_task_shows_where_the_valve_is_not_hidden():
     np.testing.assert_allclose(told.numpy()[:, 2:], sighted[:, names], atol=1e-5)
     # And what no goal changes: the picture of a valve with one coloured lobe.
     np.testing.assert_allclose(told.numpy()[:, :2], np.stack([np.sin(angles), np.cos(angles)], axis=1), atol=1e-6)
-    assert (goals.shown_size, goals.told_size) == (4, 7)
     exchanged = Hindsight(goals, 0.999, telling=True)(batch, torch.Generator().manual_seed(0))
     assert exchanged.next_told is not None
     left = goals.left_rad(exchanged.next_observation.numpy(), angles.astype(np.float32))

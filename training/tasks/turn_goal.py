@@ -36,8 +36,8 @@ class TurnGoals:
         self._config = config
         self.needs_object = config.valve_hidden
         names = GOAL_NAMES if config.valve_hidden else ERROR_NAMES
-        # What critics can be told of a hidden valve, and what of that is in the picture.
-        self.told_size, self.shown_size = 7, 4
+        # What critics can be told of a hidden valve.
+        self.told_size = 7
         self._columns = [list(observation_names).index(name) for name in names]
 
     def worth(self, distance_rad: Floats) -> Floats:
