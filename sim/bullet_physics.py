@@ -8,6 +8,7 @@ import pybullet
 
 from robot.types import BodyMotion
 from sim.engine import Vector, body_motion, pull
+from sim.renderer import close_world
 
 
 class BulletJoints:
@@ -63,4 +64,4 @@ class BulletJoints:
 
     def close(self) -> None:
         """Disconnect from PyBullet; once."""
-        pybullet.disconnect(physicsClientId=self.client)
+        close_world(self.client)

@@ -1,4 +1,4 @@
-"""An off-screen camera on a simulated robot, drawn by PyBullet's software renderer: it needs neither display nor GPU."""
+"""An off-screen camera on a simulated robot: it needs no display, and unless the robot's configuration asks for OpenGL no GPU."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pybullet
 from robot.errors import ClosedError, UsageError
 from robot.types import CameraFrame
 from sim.engine import Vector
+from sim.renderer import drawing
 
 # A three-quarter view from the front right that shows the gait; distance in m, angles in degrees (PyBullet's), chosen by eye.
 _DISTANCE_M, _YAW_DEG, _PITCH_DEG = 0.95, 35.0, -18.0
@@ -104,19 +105,20 @@ class SimulatedCamera:
         projection = pybullet.computeProjectionMatrixFOV(
             look.field_of_view_deg, self._width / self._height, _NEAR_M, _FAR_M, physicsClientId=client
         )
-        _, _, pixels, _, _ = pybullet.getCameraImage(
-            self._width,
-            self._height,
-            look.view,
-            projection,
-            lightDirection=look.light_direction,
-            lightAmbientCoeff=look.ambient,
-            lightDiffuseCoeff=look.diffuse,
-            shadow=1,
-            renderer=pybullet.ER_TINY_RENDERER,
-            flags=pybullet.ER_NO_SEGMENTATION_MASK,
-            physicsClientId=client,
-        )
+        with drawing(client) as renderer:
+            _, _, pixels, _, _ = pybullet.getCameraImage(
+                self._width,
+                self._height,
+                look.view,
+                projection,
+                lightDirection=look.light_direction,
+                lightAmbientCoeff=look.ambient,
+                lightDiffuseCoeff=look.diffuse,
+                shadow=1,
+                renderer=renderer,
+                flags=pybullet.ER_NO_SEGMENTATION_MASK,
+                physicsClientId=client,
+            )
         image = np.array(pixels, dtype=np.uint8).reshape(self._height, self._width, 4)[:, :, :3].copy()
         image.flags.writeable = False
         return CameraFrame(self._robot.now_s, image)

@@ -13,6 +13,9 @@ def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+# What draws pictures: see sim.renderer.
+RendererKind = Literal["software", "egl"]
+
 # From low to high, both included.
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 
@@ -134,6 +137,8 @@ class MinitaurConfig(BaseModel):
     randomise: RandomisationConfig = RandomisationConfig()
     # Show a window; needs a display.
     gui: bool = False
+    # What draws the pictures of its camera: software is the same everywhere, egl is OpenGL, faster where there is a graphics card.
+    renderer: RendererKind = "software"
 
     @model_validator(mode="after")
     def _start_pose_within_travel(self) -> Self:

@@ -5,12 +5,9 @@ Every call names its client: two worlds in one process do not know of each other
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import math
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol
 
 import pybullet
@@ -18,7 +15,9 @@ import pybullet_data
 
 from robot.errors import UsageError
 from robot.types import BodyMotion
+from sim.config import RendererKind
 from sim.ground import Ground, keep_ground_below, lay_ground
+from sim.renderer import draw_by
 
 # Standard gravity, m/s^2 (ISO 80000-3).
 GRAVITY_M_S2 = 9.80665
@@ -46,14 +45,23 @@ class WorldSettings(Protocol):
     def gui(self) -> bool:
         """Show a window."""
 
+    @property
+    def renderer(self) -> RendererKind:
+        """What draws pictures."""
+
 
 def open_world(settings: WorldSettings) -> int:
     """Connect, set the engine up and lay the ground; return the number of the physics client.
 
     Raises:
-        UsageError: If a window is asked for and there is no display.
+        UsageError: If a window is asked for and there is no display, or OpenGL and there is no EGL.
     """
     client = _connect(settings.gui)
+    try:
+        draw_by(settings.renderer, client)
+    except UsageError:
+        pybullet.disconnect(physicsClientId=client)
+        raise
     pybullet.resetSimulation(physicsClientId=client)
     # Without it, restoring a state does not restore the order of contacts, and episodes of one seed differ (measured).
     pybullet.setPhysicsEngineParameter(deterministicOverlappingPairs=1, physicsClientId=client)
@@ -93,22 +101,6 @@ def _require_display() -> None:
             xlib.XCloseDisplay(display)
             return
     raise UsageError(f"gui needs an X display and DISPLAY={name!r} gives none: set DISPLAY, or set gui to false and render a video instead")
-
-
-@contextlib.contextmanager
-def silent_stdout() -> Iterator[None]:
-    """Send the C library's standard output to nowhere: PyBullet prints every merged link, and programs print results there."""
-    libc = ctypes.CDLL(None)
-    libc.fflush(None)
-    kept = os.dup(1)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-        yield
-        libc.fflush(None)
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 def body_motion(client: int, body: int) -> BodyMotion:

@@ -11,6 +11,7 @@ from sim.engine import Quaternion, Vector, body_motion, pull
 from sim.fall import intact, let_fall
 from sim.model import OVERHEAT_TIME_S, to_joints
 from sim.randomise import EpisodeParameters, nominal
+from sim.renderer import close_world
 from sim.sensing import Sample
 from sim.world import World, apply_parameters, build_world
 
@@ -149,7 +150,7 @@ class MinitaurPhysics:
 
     def close(self) -> None:
         """Disconnect from PyBullet; once."""
-        pybullet.disconnect(physicsClientId=self.world.client)
+        close_world(self.world.client)
 
 
 def motor_bank(config: MinitaurConfig, parameters: EpisodeParameters) -> MotorBank:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from robot.dynamixel.bench_physics import FRICTION_NM
-from sim.config import FlatGround, GroundConfig, Range
+from sim.config import FlatGround, GroundConfig, Range, RendererKind
 
 
 class BodyNoiseConfig(BaseModel):
@@ -70,6 +70,10 @@ class ServoMachineConfig(BaseModel):
         default=0.1, ge=0.0, le=0.3, description="Half-width of what is added to each joint of the home pose at the start of an episode."
     )
     gui: bool = Field(default=False, description="Show a window; needs a display.")
+    renderer: RendererKind = Field(
+        default="software",
+        description="What draws its camera's pictures: software is the same everywhere, egl is OpenGL, faster where a graphics card is.",
+    )
 
 
 class ServoRobotConfig(ServoMachineConfig):

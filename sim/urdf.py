@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pybullet
 
-from sim.engine import Vector, silent_stdout
+from sim.engine import Vector
+from sim.quiet import silent
 
 Attributes = dict[str, str]
 
@@ -119,7 +120,7 @@ def load_urdf(client: int, text: str, position_m: Vector, *, fixed: bool, flags:
     """Load a robot and return its body number. Inertias are the file's: those of the shapes would leave out what is only seen."""
     flags |= pybullet.URDF_USE_INERTIA_FROM_FILE
     # PyBullet moves the base of a robot that is bolted down all the same, where it is told to.
-    with tempfile.TemporaryDirectory() as folder, silent_stdout():
+    with tempfile.TemporaryDirectory() as folder, silent(1):
         path = Path(folder) / "robot.urdf"
         path.write_text(text, encoding="utf-8")
         return int(pybullet.loadURDF(str(path), position_m, useFixedBase=fixed, flags=flags, physicsClientId=client))

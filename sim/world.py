@@ -8,7 +8,7 @@ from typing import Protocol
 import pybullet
 
 from sim.dynamics import BASE, LinkInertia, remove_damping, scale_masses, set_foot_friction, set_joint_friction
-from sim.engine import WorldSettings, open_world, silent_stdout
+from sim.engine import WorldSettings, open_world
 from sim.ground import slope_quaternion
 from sim.model import (
     CLOSED_KNEE_RAD,
@@ -24,6 +24,7 @@ from sim.model import (
     URDF_KNEES,
     URDF_MOTORS,
 )
+from sim.quiet import silent
 from sim.randomise import EpisodeParameters
 
 
@@ -71,7 +72,7 @@ def _load_robot(client: int, config: MinitaurWorldSettings) -> World:
         flags |= pybullet.URDF_USE_SELF_COLLISION
     orientation = slope_quaternion(config.ground)
     up = pybullet.rotateVector(orientation, (0.0, 0.0, LOAD_HEIGHT_M), physicsClientId=client)
-    with silent_stdout():
+    with silent(1):
         body = pybullet.loadURDF(URDF, up, orientation, flags=flags, physicsClientId=client)
     count = pybullet.getNumJoints(body, physicsClientId=client)
     infos = [pybullet.getJointInfo(body, joint, physicsClientId=client) for joint in range(count)]

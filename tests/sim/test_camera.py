@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from robot import Camera, ClosedError, UsageError
-from sim import MinitaurConfig, MinitaurSimulation, simulate_minitaur
+from sim import ClawConfig, MinitaurConfig, MinitaurSimulation, simulate_minitaur, simulate_servos
+from sim.renderer import _plugin
 from tests.sim.gaits import record
 
 
@@ -57,6 +58,52 @@ def test_looking_changes_nothing(simulation: MinitaurSimulation) -> None:
     camera = simulation.camera(64, 48)
     np.testing.assert_array_equal(camera.capture().image, camera.capture().image)
     np.testing.assert_array_equal(record(simulation, 30), unseen)
+
+
+def egl_here() -> bool:
+    try:
+        simulate_servos(ClawConfig(renderer="egl"), 100.0).robot.close()
+    except UsageError:
+        return False
+    return True
+
+
+def pictures(renderer: str) -> list[np.ndarray]:
+    """Of a claw of one seed: the picture is small and coloured."""
+    claw = simulate_servos(ClawConfig(renderer=renderer), 100.0)
+    try:
+        camera = claw.camera(64, 64)
+        frames = []
+        for seed in range(3):
+            claw.robot.reset(np.random.default_rng(seed))
+            frames.append(camera.capture().image.astype(float))
+        return frames
+    finally:
+        claw.robot.close()
+
+
+@pytest.mark.skipif(not egl_here(), reason="no EGL on this machine")
+def test_opengl_shows_what_the_software_renderer_shows(capfd: pytest.CaptureFixture[str]) -> None:
+    drawn, shown = pictures("software"), pictures("egl")
+    # Another light, but each is most like the picture of the same pose.
+    distances = np.array([[np.abs((a - a.mean()) / a.std() - (b - b.mean()) / b.std()).mean() for b in shown] for a in drawn])
+    assert (distances.argmin(axis=1) == [0, 1, 2]).all(), distances
+    assert capfd.readouterr() == ("", "")
+    # Worlds that are opened afterwards are drawn in software again, bit for bit.
+    assert all((first == again).all() for first, again in zip(drawn, pictures("software"), strict=True))
+
+
+def test_where_there_is_no_egl_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What loads the driver finds none.
+    monkeypatch.setenv("__EGL_VENDOR_LIBRARY_FILENAMES", "/nowhere.json")
+    _plugin.cache_clear()
+    try:
+        with pytest.raises(UsageError, match=r"renderer egl: .* set renderer to software"):
+            simulate_servos(ClawConfig(renderer="egl"), 100.0)
+    finally:
+        _plugin.cache_clear()
+    # And nothing is left behind.
+    simulate_servos(ClawConfig(), 100.0).robot.close()
 
 
 def test_a_closed_camera_and_impossible_sizes_are_refused(simulation: MinitaurSimulation) -> None:
