@@ -48,25 +48,23 @@ class EncoderConfig(BaseModel):
     stack: int = Field(default=3, ge=1, le=16)
     # Largest random shift of a stack, px (DrQ). Null: 4 px of 84, as much of the image at other sizes; 0: none.
     shift_px: int | None = Field(default=None, ge=0, le=64)
-    # Critics are told what the policy has to see, where that is measured while it learns (Pinto et al. 2017, arXiv 1710.06542), and the
-    # encoder learns from the actor's gradient.
+    # Critics are told what the policy has to see, where that is measured while it learns (Pinto et al. 2017, arXiv 1710.06542), and so is
+    # a teacher, whose actions the policy learns.
     asymmetric: bool = False
-    # With it, encoder and actor learn as well to say what is told, by a linear layer: the weight of its mean squared error beside the
-    # actor's loss (auxiliary task: Jaderberg et al. 2016, arXiv 1611.05397). 0: they do not.
-    told_weight: float = Field(default=0.0, ge=0.0, le=1000.0)
+    # With it, the policy learns from the images of so many transitions of a batch, critics and teacher from all of it. Null: of all.
+    images: int | None = Field(default=None, ge=1)
     # A safetensors file with a trained encoder, which then stays as it is. Null: it begins at random, and learns.
     pretrained: str | None = None
 
     @model_validator(mode="after")
     def _it_learns(self) -> Self:
-        if self.told_weight and not self.asymmetric:
+        if self.images is not None and not self.asymmetric:
             raise ValueError(
-                f"told_weight is {self.told_weight:g}, and only with asymmetric is anything told: set asymmetric true, or leave it out"
+                f"images is {self.images}, and critics that see need those of every transition: set asymmetric true, or leave images out"
             )
         if self.asymmetric and self.pretrained is not None:
             raise ValueError(
-                f"asymmetric trains the encoder by the actor's gradient, and pretrained {self.pretrained} stays as it is: "
-                "set one of the two"
+                f"asymmetric trains the encoder with the actor, and pretrained {self.pretrained} stays as it is: set one of the two"
             )
         return self
 

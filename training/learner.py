@@ -146,8 +146,11 @@ class Learner:
         if self.layout.image is None:
             return Replay(*self._sizes, capacity, tracking=self._tracking)
         encoder = self._config.encoder
-        shift_px = None if encoder is None else encoder.shift_px
-        return PixelReplay(*self._sizes, self.layout.image, capacity, folder, shift_px, tracking=self._tracking)
+        shift_px, images = (None, None) if encoder is None else (encoder.shift_px, encoder.images)
+        # What follows is told where anything is told.
+        following = encoder is None or not encoder.asymmetric
+        sizes = *self._sizes, self.layout.image, capacity, folder, shift_px
+        return PixelReplay(*sizes, tracking=self._tracking, images=images, following=following)
 
     def _parts(self, replay: Replay) -> list[tuple[Replay, int]]:
         """Return how many rows of a batch are drawn from what: of each at least one, however small the batch, until a share has faded."""

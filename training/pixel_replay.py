@@ -44,6 +44,8 @@ class PixelReplay:
         folder: Where the frames are on disk, in a file that ends with the process; None: in memory.
         shift_px: Largest shift of a stack, up, down and sideways; None: `default_shift_px`.
         tracking: Keep where the tracked object was.
+        images: How many transitions of a batch come with their images, the first; None: all.
+        following: Whether next observations come with theirs.
 
     Raises:
         UsageError: If there is no room for the frames, or nothing is to be held.
@@ -59,7 +61,10 @@ class PixelReplay:
         shift_px: int | None = None,
         *,
         tracking: bool = False,
+        images: int | None = None,
+        following: bool = True,
     ) -> None:
+        self._images, self._following = images, following
         self._rows = Replay(observation, action, capacity, tracking=tracking)
         self._layout = layout
         self._shift = default_shift_px(min(layout.width_px, layout.height_px)) if shift_px is None else shift_px
@@ -147,10 +152,12 @@ class PixelReplay:
             draw = torch.randint(self.size, (batch_size,), generator=generator)
             rows = (draw + (self._added - self.size)) % self.capacity
             slots = self._slots[rows.numpy()].astype(np.int64)
-            shifts = torch.randint(-self._shift, self._shift + 1, (2 * batch_size, 2), generator=generator).numpy()
-            images = torch.from_numpy(self._frames.gather(np.concatenate([slots[:, :-1], slots[:, 1:]]), shifts))
+            seen = slots[: self._images, :-1]
+            stacks = np.concatenate([seen, slots[: self._images, 1:]]) if self._following else seen
+            shifts = torch.randint(-self._shift, self._shift + 1, (len(stacks), 2), generator=generator).numpy()
+            images = torch.from_numpy(self._frames.gather(stacks, shifts))
             batch = self._rows.split(self._rows.at(rows))
-            yield batch._replace(image=images[:batch_size], next_image=images[batch_size:])
+            yield batch._replace(image=images[: len(seen)], next_image=images[len(seen) :] if self._following else None)
 
     def _admit(self, transitions: Iterator[Complete]) -> int:
         steps = []

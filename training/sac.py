@@ -26,8 +26,8 @@ class Batch(NamedTuple):
 
     A time limit is not a termination: its transitions carry 0 and bootstrap. Where a policy sees, both observations have their stack of
     frames, (batch, stack, h, w, 3), uint8. `object_rad` is the angle of the tracked object at both observations, (batch, 2), where it is
-    kept. Where critics are told what a policy has to see, that is `told` and `next_told`, (batch, t), and `next_seen` what the actor takes
-    in the place of what critics take.
+    kept. Where critics are told what a policy has to see, that is `told` and `next_told`, (batch, t), and only `image` is there, of the
+    first transitions.
     """
 
     observation: Tensor
@@ -40,7 +40,6 @@ class Batch(NamedTuple):
     object_rad: Tensor | None = None
     told: Tensor | None = None
     next_told: Tensor | None = None
-    next_seen: Tensor | None = None
 
 
 class CriticMetrics(NamedTuple):
@@ -123,7 +122,7 @@ def critic_loss(
     Q.
     """
     dropout = config.network.critic_dropout
-    next_action, next_log_density = sample_action(actor, batch.next_observation if batch.next_seen is None else batch.next_seen, noise)
+    next_action, next_log_density = sample_action(actor, batch.next_observation, noise)
     next_values = action_values(target, batch.next_observation, next_action, dropout)
     if config.network.target_critics < config.network.critics:
         next_values = next_values.index_select(0, subset)
@@ -140,14 +139,10 @@ def actor_loss(
     observation: Tensor,
     noise: Tensor,
     config: SacConfig,
-    judged: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Equation 9: J(pi) = E[alpha log pi(a|s) - Q(s, a)], Q the minimum of two critics, REDQ the mean. Returns loss, entropy.
-
-    `judged` is what critics take, where that is something else than the actor's observation.
-    """
+    """Equation 9: J(pi) = E[alpha log pi(a|s) - Q(s, a)], Q the minimum of two critics, REDQ the mean. Returns loss, entropy."""
     action, log_density = sample_action(actor, observation, noise)
-    values = action_values(critic, observation if judged is None else judged, action, config.network.critic_dropout)
+    values = action_values(critic, observation, action, config.network.critic_dropout)
     value = values.amin(0) if config.network.critics <= 2 else values.mean(0)
     return (temperature * log_density - value).mean(), -log_density.mean()
 

@@ -279,6 +279,8 @@ def test_a_task_that_is_not_for_a_robot_is_refused(tmp_path: Path) -> None:
     assert "sac.hindsight_share is 0.5, and task.kind walk has no goals to exchange: set it to 0" in goals
     told = complaint("--config", str(DEFAULT_CONFIG), "--camera.width-px", "16", "--sac.encoder.asymmetric")
     assert "sac.encoder.asymmetric tells critics where the valve is, and task.kind walk has none: leave it out" in told
+    images = complaint("--config", str(DEFAULT_CONFIG), "--sac.encoder.images", "64")
+    assert "critics that see need those of every transition: set asymmetric true, or leave images out" in images
     pretrained = complaint("--config", str(DEFAULT_CONFIG), "--sac.encoder.asymmetric", "--sac.encoder.pretrained", "a.safetensors")
     assert "stays as it is: set one of the two" in pretrained
     frames = complaint("--config", str(DEFAULT_CONFIG), "--train.replay-on-disk")

@@ -24,7 +24,7 @@ SMALL = (
     *("--sac.batch-size", "8", "--sac.updates-per-step", "1", "--task.time-limit-steps", "12", "--train.learning-starts", "20"),
     *("--train.evaluate-every", "40", "--train.evaluation-episodes", "1", "--train.checkpoint-every", "20"),
 )
-TOLD = ("--sac.encoder.asymmetric", "--sac.encoder.told-weight", "10")
+TOLD = ("--sac.encoder.asymmetric", "--sac.encoder.images", "4")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_processes_train_a_policy_that_sees(told: Path) -> None:
     assert policy.config.layout.image.shape == (2, 16, 16, 3)
     tensors, state = load_checkpoint(told / "checkpoints")
     assert state.updates == 40
-    assert tensors["head.weight"].shape == (4 + 8, 7)
+    assert tensors["teacher.weight_0"].shape == (31 + 7, 8)
 
 
 def test_a_run_without_exploration_is_the_policys_own_bit_for_bit(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

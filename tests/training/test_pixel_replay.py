@@ -228,6 +228,17 @@ def test_a_replay_on_disk_samples_the_same_and_leaves_nothing(tmp_path: Path):
     assert same(everything(on_disk), everything(in_memory))
 
 
+def test_images_that_nobody_looks_at_are_left_out():
+    steps, frames = episodes_of([8])
+    whole, part = (PixelReplay(5, 2, image_layout(2), 12, shift_px=0, **options) for options in ({}, {"images": 3, "following": False}))
+    for replay in (whole, part):
+        replay.extend(steps, frames)
+    (everything,), (some,) = (replay.sample(16, 1, torch.Generator().manual_seed(1)) for replay in (whole, part))
+    assert torch.equal(some.image, everything.image[:3])
+    assert some.next_image is None
+    assert torch.equal(some.next_observation, everything.next_observation)
+
+
 def test_no_room_for_frames_is_said_at_once(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"no file of .* GB for frames can be made"):
