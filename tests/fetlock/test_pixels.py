@@ -24,21 +24,23 @@ SMALL = (
     *("--sac.batch-size", "8", "--sac.updates-per-step", "1", "--task.time-limit-steps", "12", "--train.learning-starts", "20"),
     *("--train.evaluate-every", "40", "--train.evaluation-episodes", "1", "--train.checkpoint-every", "20"),
 )
-TOLD = ("--sac.encoder.asymmetric", "--sac.encoder.images", "4")
+# Critics that see, and ones that are told.
+SEEING = ("--sac.encoder.asymmetric", "false", "--sac.encoder.images", "null")
+TOLD = ("--sac.encoder.asymmetric", "true", "--sac.encoder.images", "4")
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A deterministic run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("whole")
-    finished(train(folder, "run", *SMALL, "--deterministic", "--train.total-steps", "110", config=False))
+    finished(train(folder, "run", *SMALL, *SEEING, "--deterministic", "--train.total-steps", "110", config=False))
     return folder / "run"
 
 
 def test_a_run_that_sees_and_is_killed_equals_one_that_was_not(whole: Path, tmp_path: Path) -> None:
     # One that holds its frames on disk, too, and leaves no file of them behind.
     words = ("--deterministic", "--train.total-steps", "110", "--train.replay-on-disk")
-    process = train(tmp_path, "killed", *SMALL, *words, config=False)
+    process = train(tmp_path, "killed", *SMALL, *SEEING, *words, config=False)
     wait_for(lambda: checkpoint_steps(tmp_path / "killed") >= 40, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
