@@ -27,6 +27,7 @@ from benchmarks.log_hour import Records, Stretch, hour
 from benchmarks.loop import in_new_process, percentiles_ms, saturating_load
 from benchmarks.pictures import coding, usb_camera
 from benchmarks.report import Report
+from benchmarks.timed_camera import TimedCamera
 from fetlock.build import make_env, policy_layout
 from fetlock.config import DEFAULT_CONFIG, RunConfig, config_yaml, load_config
 from fetlock.machines import HardwareConfig
@@ -34,7 +35,6 @@ from fetlock.recording import recording
 from policy.acting import NumpyActor
 from robot.clock import monotonic_s, request_realtime, set_timer_slack
 from robot.errors import RobotError, UsageError
-from robot.protocols import Camera
 from robot.types import CameraFrame
 from safety.motion import BusTick
 from training.collector import Collector
@@ -72,23 +72,6 @@ class TimedCollector(Collector):
         start_s = monotonic_s()
         super()._append(*arguments)
         self.handing_s.append(monotonic_s() - start_s)
-
-
-class TimedCamera:
-    """Implements Camera on another one, and takes its time."""
-
-    def __init__(self, camera: Camera) -> None:
-        self._camera = camera
-        self.taking_s: list[float] = []
-
-    def capture(self) -> CameraFrame:
-        start_s = monotonic_s()
-        frame = self._camera.capture()
-        self.taking_s.append(monotonic_s() - start_s)
-        return frame
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 @dataclass(frozen=True)

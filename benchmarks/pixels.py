@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.func import grad
 
 from benchmarks.report import Report
+from benchmarks.timed_camera import TimedCamera
 from fetlock.build import make_env
 from fetlock.config import DEFAULT_CONFIG, load_config
 from policy.actor import Parameters
@@ -37,7 +38,6 @@ from policy.image import EncoderKind
 from robot.clock import monotonic_s
 from robot.errors import UsageError
 from robot.protocols import Camera
-from robot.types import CameraFrame
 from training.config import SacConfig
 from training.pixel_replay import PixelReplay
 from training.pixel_sac import PixelSac, pixel_critic_update
@@ -187,42 +187,25 @@ class _Ours:
         return self.replay.sample(self._config.batch_size, 1, self._sac.generator)
 
 
-class _Timed:
-    """Implements Camera: another one, whose captures are timed."""
-
-    def __init__(self, camera: Camera) -> None:
-        self._camera = camera
-        self.took_s: list[float] = []
-
-    def capture(self) -> CameraFrame:
-        start_s = monotonic_s()
-        frame = self._camera.capture()
-        self.took_s.append(monotonic_s() - start_s)
-        return frame
-
-    def close(self) -> None:
-        self._camera.close()
-
-
 def _camera(side: int) -> dict[str, JsonValue]:
     """Measure what drawing takes of a policy tick of the simulated claw that sees, reset and learner left out."""
     words = ("--config", str(DEFAULT_CONFIG.with_name("claw_pixels.yaml")), "--camera.width-px", str(side), "--camera.height-px", str(side))
     env = make_env(load_config(words))
     try:
-        env.eye = timed = _Timed(cast("Camera", env.eye))
+        env.eye = timed = TimedCamera(cast("Camera", env.eye))
         steps_s, frames_s = [], []
         env.action_space.seed(0)
         over = True
         for step in range(_WARM + _STEPS):
             if over:
                 env.reset(seed=step)
-            timed.took_s.clear()
+            timed.taking_s.clear()
             start_s = monotonic_s()
             *_, terminated, truncated, _ = env.step(env.action_space.sample())
             over = terminated or truncated
             if step >= _WARM:
                 steps_s.append(monotonic_s() - start_s)
-                frames_s.append(sum(timed.took_s))
+                frames_s.append(sum(timed.taking_s))
     finally:
         env.close()
     return {
