@@ -187,9 +187,11 @@ def sweep_dead(name: str) -> None:
     with contextlib.ExitStack() as stack:
         try:
             about = stack.enter_context(Latest.attach(_block(name, "about"), ABOUT))
+            alive = not about.lock()
         except FetlockError:
-            about = None
-        if about is not None and not about.lock():
+            # There is none, or another sweeper was faster.
+            alive = False
+        if alive:
             record = about.read()
             pid = "" if record is None else f" (process {int(record['pid'][0])})"
             raise UsageError(f"a motion process {name!r} runs already{pid}: stop it, or choose another --name")

@@ -121,9 +121,16 @@ class Block:
         return np.ndarray((count,), dtype, self._memory.buf, offset)
 
     def lock(self) -> bool:
-        """Become the only holder of this block's lock, until `close` or death (flock(2)); False if another process holds it."""
+        """Become the only holder of this block's lock, until `close` or death (flock(2)); False if another process holds it.
+
+        Raises:
+            FetlockError: If the block was removed from the system since it was attached.
+        """
         if self._lock is None:
-            descriptor = os.open(_SHARED / self.name, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                descriptor = os.open(_SHARED / self.name, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError as error:
+                raise FetlockError(f"shared memory {self.name} was removed: its process has ended") from error
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -37,6 +37,8 @@ def layout(path: Path, server: MjpegServer, places: dict[int, tuple[float, float
         "width_px": WIDTH,
         "height_px": HEIGHT,
         "max_age_s": 2.0,
+        # What is drawn has no noise.
+        "still_max_s": None,
         "intrinsics": {"pinhole": PINHOLE.model_dump()},
     }
     base = {"plane": {"height_m": 0.27, "size_m": 0.1}}

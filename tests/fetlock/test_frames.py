@@ -160,7 +160,7 @@ def test_a_lerobot_data_set_has_the_images_of_the_log(run_folder: Path, logs: li
 
 def overhead(tmp_path: Path, url: str, **changes: object) -> RunConfig:
     file = tmp_path / "camera.yaml"
-    values = {"source": {"kind": "http", "url": url}, "width_px": WIDTH, "height_px": HEIGHT, "max_age_s": 5.0}
+    values = {"source": {"kind": "http", "url": url}, "width_px": WIDTH, "height_px": HEIGHT, "max_age_s": 5.0, "still_max_s": None}
     file.write_text(yaml.safe_dump(values | changes))
     return load_config(["--config", str(METAL), "--robot.camera", str(file), "--camera.width-px", "64", "--camera.height-px", "48"])
 

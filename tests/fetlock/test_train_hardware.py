@@ -61,6 +61,8 @@ def overhead_file(path: Path, url: str) -> Path:
         "width_px": WIDTH,
         "height_px": HEIGHT,
         "max_age_s": 1.0,
+        # What is drawn has no noise.
+        "still_max_s": None,
         "intrinsics": {"pinhole": PINHOLE.model_dump()},
     }
     base = {"plane": {"floor": floor, "height_m": BACK_M, "size_m": 0.2}, "max_age_s": 1.0, "velocity_window_s": 0.5}

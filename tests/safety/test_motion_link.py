@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from robot import FetlockError, StaleError, UsageError
+from robot.transport import Latest
 from safety.motion_link import About, MotionLink, StopWord, served_names, server_pid, sweep_dead
 from tests.safety.served import unique
 
@@ -51,6 +52,20 @@ def test_a_living_server_keeps_its_name_and_a_dead_ones_is_free(link):
     with pytest.raises(StaleError, match="there is no motion process"):
         MotionLink.attach(link.name)
     MotionLink.create(link.name, 2).close()
+
+
+def test_one_of_two_that_sweep_at_once_finds_the_other_one_faster(link, monkeypatch):
+    attach = Latest.attach
+
+    def attach_too_late(name, dtype):
+        block = attach(name, dtype)
+        block.unlink()
+        return block
+
+    link.close()
+    monkeypatch.setattr(Latest, "attach", attach_too_late)
+    sweep_dead(link.name)
+    assert link.name not in served_names()
 
 
 @pytest.mark.parametrize("name", ["", "Upper", "-a", "a/b", "a" * 41])

@@ -52,7 +52,13 @@ def opened(
     """Open a camera over a device, close it, and return the device."""
     device = kind(paint, WIDTH, HEIGHT, FrameTimer(device_fps))
     made = CameraConfig.model_validate(
-        {"source": {"kind": "v4l2", "device": 3, "fps": 100, **source}, "width_px": width, "height_px": height, "max_age_s": 5.0}
+        {
+            "source": {"kind": "v4l2", "device": 3, "fps": 100, **source},
+            "width_px": width,
+            "height_px": height,
+            "max_age_s": 5.0,
+            "still_max_s": None,
+        }
     )
     try:
         OpenCvCamera.open(made, lambda _: device).close()

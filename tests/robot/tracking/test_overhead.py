@@ -30,7 +30,7 @@ class Rig:
     def __init__(self) -> None:
         self.x_m: float | None = 0.1
         self.device = VirtualCamera(self.draw, WIDTH, HEIGHT, FrameTimer(FPS))
-        config = CameraConfig(source=DeviceSource(fps=FPS), width_px=WIDTH, height_px=HEIGHT, max_age_s=1.0)
+        config = CameraConfig(source=DeviceSource(fps=FPS), width_px=WIDTH, height_px=HEIGHT, max_age_s=1.0, still_max_s=None)
         self.camera = OpenCvCamera.open(config, lambda _: self.device)
         plane = TagPlane(floor=FloorCalibration.of_camera(CAMERA), height_m=0.2, size_m=0.1)
         tracking = BaseTrackerConfig(tag_id=7, plane=plane, max_age_s=0.5, velocity_window_s=1.0)

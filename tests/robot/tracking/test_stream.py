@@ -30,7 +30,9 @@ def test_a_walking_tag_is_followed_over_a_stream_and_lost_when_it_is_covered() -
     tracker = BaseTagTracker(BaseTrackerConfig(tag_id=7, plane=PLANE, max_age_s=0.5, velocity_window_s=1.0))
     detector = TagDetector()
     with closing(MjpegServer.start(render, FPS)) as server:
-        config = CameraConfig(source=StreamSource(url=server.url), width_px=SIZE_PX[0], height_px=SIZE_PX[1], max_age_s=5.0)
+        config = CameraConfig(
+            source=StreamSource(url=server.url), width_px=SIZE_PX[0], height_px=SIZE_PX[1], max_age_s=5.0, still_max_s=None
+        )
         with closing(OpenCvCamera.open(config)) as camera:
             stamps_s, places_m = [], []
             for k in range(12):
