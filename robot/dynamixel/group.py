@@ -12,7 +12,7 @@ from robot.dynamixel.bus import MotorBus
 from robot.dynamixel.freshness import TickCheck
 from robot.dynamixel.provision import SetupBus, read_register, require_healthy, write_register
 from robot.dynamixel.tables import ControlTable
-from robot.dynamixel.units import POSITION_RAD, VOLTAGE_V, WATCHDOG_S, RawArray
+from robot.dynamixel.units import POSITION_RAD, PULSES_PER_TURN, VOLTAGE_V, WATCHDOG_S, RawArray
 from robot.errors import BusError, MotorError
 from robot.types import FloatArray
 
@@ -225,11 +225,14 @@ class MotorGroup:
         """
         motor, table = self.ids[place], self.tables[place]
         require_healthy(self.bus, motor, self.names[place], table)
+        low, high = (read_register(self.bus, motor, table[name]) for name in ("min_position_limit", "max_position_limit"))
+        # Without torque a motor counts turns; with it, a position is within one turn again (e-manual, Present Position), and a goal is.
+        here = min(max(int(self._position[place]) % PULSES_PER_TURN, low), high)
         # 0 clears an expired watchdog, which locks the goals.
         for name, raw in (
             ("bus_watchdog", 0),
             ("profile_velocity", velocity_raw),
-            ("goal_position", int(self._position[place])),
+            ("goal_position", here),
             ("bus_watchdog", round(watchdog_s / WATCHDOG_S)),
             ("torque_enable", 1),
             ("goal_position", goal_raw),

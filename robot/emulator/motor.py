@@ -301,6 +301,9 @@ class EmulatedMotor:
             return
         if on != self.memory["torque_enable"]:
             self._set("torque_enable", on)
+            if on and self.memory["operating_mode"] == OperatingMode.POSITION:
+                # The position is within one turn again (e-manual, Present Position); the goal stays.
+                self.servo.forget_turns(self.servo.present_position(self.plant.angle_rad(self.index)) // PULSES_PER_TURN)
             self.servo.restart()
 
     def _change_mode(self) -> None:

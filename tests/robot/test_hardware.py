@@ -550,6 +550,20 @@ def test_the_claw_turns_its_valve_by_the_valves_own_motor_and_lets_go_of_it() ->
         np.testing.assert_allclose(robot.read().joints.position_rad, before, atol=0.01)
         robot.release_object()
         assert machine.client.ask("truth")["torque"] == [1] * 9 + [0]
+        # Fingers have turned it further than its motor's position goes.
+        machine.client.ask("turn", joint=9, angle_rad=4.85)
+        clock.wait()
+        seen = robot.read().tracked_object
+        assert seen is not None
+        assert abs(np.cos(seen.angle_rad) - np.cos(4.85)) < 0.1
+        robot.turn_object(-1.0)
+        for _ in range(100):
+            clock.wait()
+            robot.read()
+            robot.write(Command(before))
+        seen = robot.read().tracked_object
+        assert seen is not None
+        assert seen.angle_rad == pytest.approx(-1.0, abs=np.radians(5.0))
         # A cut takes it along.
         robot.turn_object(1.0)
         robot.cut()
