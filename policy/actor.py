@@ -41,19 +41,13 @@ def actor_layers(parameters: Parameters) -> int:
     return len(parameters) // 2
 
 
-def actor_hidden(parameters: Parameters, observation: Tensor) -> Tensor:
-    """Return what the last layer takes, shape (batch, hidden). Observation: (batch, observation)."""
-    x = observation
-    for layer in range(actor_layers(parameters) - 1):
-        x = F.relu(torch.addmm(parameters[f"bias_{layer}"], x, parameters[f"weight_{layer}"]))
-    return x
-
-
 def actor_output(parameters: Parameters, observation: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and log standard deviation before the squashing, each of shape (batch, action). Observation: (batch, observation)."""
     last = actor_layers(parameters) - 1
-    hidden = actor_hidden(parameters, observation)
-    mean, log_std = torch.addmm(parameters[f"bias_{last}"], hidden, parameters[f"weight_{last}"]).chunk(2, dim=-1)
+    x = observation
+    for layer in range(last):
+        x = F.relu(torch.addmm(parameters[f"bias_{layer}"], x, parameters[f"weight_{layer}"]))
+    mean, log_std = torch.addmm(parameters[f"bias_{last}"], x, parameters[f"weight_{last}"]).chunk(2, dim=-1)
     return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
 

@@ -72,9 +72,9 @@ class Learner:
         self.layout = layout
         self._config = sac
         self._seed = seed
-        telling = sac.encoder is not None and sac.encoder.asymmetric
-        self._hindsight = None if goals is None else Hindsight(goals, sac.hindsight_share, telling=telling)
-        self._tracking = goals is not None and (goals.needs_object or telling)
+        self._telling = sac.encoder is not None and sac.encoder.asymmetric
+        self._hindsight = None if goals is None else Hindsight(goals, sac.hindsight_share, telling=self._telling)
+        self._tracking = goals is not None and (goals.needs_object or self._telling)
         self.sac = make_sac(layout, sac, seed, goals, compiled=compiled)
         self.replay = self._memory(train.replay_capacity, folder if train.replay_on_disk else None)
         self.book = EpisodeBook()
@@ -147,10 +147,8 @@ class Learner:
             return Replay(*self._sizes, capacity, tracking=self._tracking)
         encoder = self._config.encoder
         shift_px, images = (None, None) if encoder is None else (encoder.shift_px, encoder.images)
-        # What follows is told where anything is told.
-        following = encoder is None or not encoder.asymmetric
         sizes = *self._sizes, self.layout.image, capacity, folder, shift_px
-        return PixelReplay(*sizes, tracking=self._tracking, images=images, following=following)
+        return PixelReplay(*sizes, tracking=self._tracking, images=images, following=not self._telling)
 
     def _parts(self, replay: Replay) -> list[tuple[Replay, int]]:
         """Return how many rows of a batch are drawn from what: of each at least one, however small the batch, until a share has faded."""

@@ -124,17 +124,20 @@ def test_run_drives_the_robot_by_the_policy_in_simulated_time_and_logs_it(run_fo
 
 
 def test_run_drives_the_robot_in_real_time_over_the_motion_process_and_logs_it(run_folder: Path, tmp_path: Path, capsys: Capture) -> None:
-    report = json.loads(run_policy(capsys, run_folder, tmp_path, "--duration", "2", "--realtime", "--json"))
+    for attempt in range(3):  # a busy machine may make a tick so late that nothing is decided in it
+        runs = tmp_path / str(attempt)
+        runs.mkdir()
+        report = json.loads(run_policy(capsys, run_folder, runs, "--duration", "2", "--realtime", "--json"))
+        decided = json.loads(call(capsys, "replay", report["log"], "--compare", "guard", "--json"))
+        if not decided["skipped"]:
+            break
     assert report["policy_ticks"] == 100
     assert report["bus_ticks"] >= 200
     assert report["lateness_ms"]["p50"] >= 0.0
     assert any("garbage collector" in line for line in report["granted"])
     done = report["log"]
-    assert len(read_run(tmp_path / "done" / "rollouts")) == 100
-    decided = json.loads(call(capsys, "replay", done, "--compare", "guard", "--json"))
-    # A busy machine is late now and then, and decides nothing then.
-    assert decided["exact"]
-    assert decided["skipped"] <= 5
+    assert len(read_run(runs / "done" / "rollouts")) == 100
+    assert (decided["exact"], decided["skipped"]) == (True, 0)
     assert decided["repeated"] >= report["bus_ticks"]
     assert "100 of 100 actions are the policy's own" in call(capsys, "replay", done, "--compare", "policy")
 
