@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,6 +18,9 @@ from safety.types import AppliedCommand, Cause, Mode
 
 # How often a step is tried: ROBEL's D'Kitty gives up after as many resets.
 ATTEMPTS = 5
+# A machine that is late for its ticks is given time, and an attempt that it spoilt is no attempt: nothing was learned of the step. Ten such
+# rests in a step are ten times what another program needs to start; then it counts.
+_REST_S, _RESTS = 1.0, 10
 
 
 class Driven(Protocol):
@@ -148,37 +152,64 @@ def routine(steps: Sequence[ResetStep], robot: Driven, clock: Clock, operator: O
 
 def _tried(step: ResetStep, robot: Driven, clock: Clock, report: ResetReport) -> Generator[BusTick, None, bool]:
     """Try a step as often as it may be; tell whether it is done."""
-    for number in range(step.attempts):
+    number = rests = 0
+    while number < step.attempts:
         if step.done(robot.read()):
             return True
         # From where the robot stands: the guard's memory begins anew, as after any stop.
         robot.engage(Mode.RESETTING)
         start_s = clock.now_s()
         stopped = yield from _drive(step, number, robot, clock, report.ticks)
-        success = not stopped and step.done(robot.read())
-        report.attempts.append(Attempt(step.name, number + 1, clock.now_s() - start_s, success, stopped))
+        success = stopped is None and step.done(robot.read())
+        report.attempts.append(Attempt(step.name, number + 1, clock.now_s() - start_s, success, _said(stopped)))
         if success:
             return True
+        if stopped is not None and stopped.causes == Cause.LATE and rests < _RESTS:
+            rests += 1
+            yield from _rest(robot, clock, report.ticks)
+        else:
+            number += 1
     return False
 
 
-def _drive(step: ResetStep, number: int, robot: Driven, clock: Clock, ticks: list[BusTick]) -> Generator[BusTick, None, str]:
-    """Follow a motion to its end; return what stopped it, nothing if nothing did."""
+def _drive(
+    step: ResetStep, number: int, robot: Driven, clock: Clock, ticks: list[BusTick]
+) -> Generator[BusTick, None, AppliedCommand | None]:
+    """Follow a motion to its end; return what the guard did when it stopped it, None if it did not."""
     state = robot.read()
     moves = step.moves(number, state, state.joints.position_rad)
     try:
         target = next(moves)
         while True:
-            command = Command(target)
-            applied = robot.write(command)
-            ticks.append(tick := BusTick(clock.period_s, state, command, applied))
+            applied = yield from _tick(Command(target), state, robot, clock, ticks)
             if applied.mode is not Mode.RESETTING:
-                found = ", ".join(cause.name.lower() for cause in applied.causes if cause.name) or "no cause"
-                return f"stopped by the guard, {applied.mode.name} ({found})"
-            yield tick
+                return applied
             state = robot.read()
             target = moves.send(state)
     except StopIteration:
-        return ""
+        return None
     finally:
         moves.close()
+
+
+def _said(stopped: AppliedCommand | None) -> str:
+    if stopped is None:
+        return ""
+    found = ", ".join(cause.name.lower() for cause in stopped.causes if cause.name) or "no cause"
+    return f"stopped by the guard, {stopped.mode.name} ({found})"
+
+
+def _rest(robot: Driven, clock: Clock, ticks: list[BusTick]) -> Generator[BusTick, None, None]:
+    """Leave a robot held for a while."""
+    for _ in range(math.ceil(_REST_S / clock.period_s)):
+        state = robot.read()
+        yield from _tick(Command(state.joints.position_rad), state, robot, clock, ticks)
+
+
+def _tick(
+    command: Command, state: RobotState, robot: Driven, clock: Clock, ticks: list[BusTick]
+) -> Generator[BusTick, None, AppliedCommand]:
+    applied = robot.write(command)
+    ticks.append(tick := BusTick(clock.period_s, state, command, applied))
+    yield tick
+    return applied

@@ -146,3 +146,49 @@ def test_what_only_an_operator_clears_ends_a_routine():
     with pytest.raises(HeldError, match="emergency stop"):
         run_routine([go(HOME)], guard, clock)
     assert guard.write(Command(HOME)).mode is Mode.HOLD
+
+
+def late(guard: GuardedRobot, clock: InstantClock, times: int) -> ResetStep:
+    """Make a step whose motion is late for so many attempts in a row and then goes home."""
+    left = iter(range(times))
+
+    def moves(number, _state, start):
+        def motion():
+            inner = move_to(start, HOME, PACE, PERIOD_S)
+            state = yield next(inner)
+            if next(left, None) is not None:
+                for _ in range(4):
+                    clock.wait()
+            while True:
+                try:
+                    state = yield inner.send(state)
+                except StopIteration as end:
+                    return end.value
+
+        return motion()
+
+    return ResetStep("home", moves, at(HOME), attempts=2)
+
+
+def test_an_attempt_that_a_late_loop_spoilt_is_no_attempt_and_comes_again_after_a_rest():
+    guard, clock, _ = rig()
+    report = run_routine([late(guard, clock, 10)], guard, clock)
+    assert [(a.number, a.success) for a in report.attempts] == [(1, False)] * 10 + [(1, True)]
+    assert "stopped by the guard, HOLD (late)" in str(report.attempts[0])
+    held = sum(tick.mode is Mode.HOLD for tick in report.ticks) * PERIOD_S
+    # Each second of rest, and the tick that found it.
+    assert held == pytest.approx(10 * (1.0 + PERIOD_S))
+    assert report.seconds >= 10.0
+
+
+def test_a_loop_that_is_late_for_good_ends_a_routine():
+    guard, clock, _ = rig()
+    with pytest.raises(ResetFailedError, match=r"attempt 1: stopped by the guard, HOLD \(late\).*attempt 2: stopped"):
+        run_routine([late(guard, clock, 10**6)], guard, clock)
+    assert (guard.mode, guard.causes) == (Mode.HOLD, Cause.RESET_FAILED | Cause.LATE)
+
+
+def test_every_tick_of_a_routine_is_one_of_the_clock():
+    guard, clock, robot = rig()
+    report = run_routine([late(guard, clock, 1)], guard, clock)
+    assert len(robot.written) == len(report.ticks)
