@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from benchmarks.report import Report
+from fetlock.host import stolen_s
 from robot.clock import RealTimeClock, monotonic_s, request_realtime, set_timer_slack, sleep_s
 from robot.errors import RobotError, UsageError
 
@@ -200,7 +201,7 @@ def beside_trainer(seconds: float) -> dict[str, JsonValue]:
         command = [sys.executable, "-m", "fetlock", "train", "--config", str(config), "--runs-dir", folder, "--name", "loop", "--no-video"]
         command += ["--train.learner-threads", str(cores), "--sac.updates-per-step", str(_OWED), "--train.learning-starts", "100"]
         command += ["--train.total-steps", str(_ENDLESS)]
-        stolen_s = _stolen_s()
+        before_s = stolen_s()
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as trainer:
             while trainer.poll() is None and not list((Path(folder) / "loop" / "rollouts").glob("*.part")):
                 sleep_s(0.1)
@@ -210,12 +211,7 @@ def beside_trainer(seconds: float) -> dict[str, JsonValue]:
             raise RobotError(f"the trainer beside the loop ended with exit code {trainer.returncode}: run it by hand: {' '.join(command)}")
         summary = json.loads((Path(folder) / "loop" / "summary.json").read_text())
     kept = ("steps", "missed_ticks", "lost_records", "lateness_ms", "updates", "updates_per_s", "update_to_data_ratio", "learner_threads")
-    return {**{key: summary[key] for key in kept}, "stolen_s": round(_stolen_s() - stolen_s, 2)}
-
-
-def _stolen_s() -> float:
-    """Return the time that the hypervisor took from all cores since boot, s (the eighth number of /proc/stat's first line, proc(5))."""
-    return int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8]) / os.sysconf("SC_CLK_TCK")
+    return {**{key: summary[key] for key in kept}, "stolen_s": round(stolen_s() - before_s, 2)}
 
 
 def main(argv: Sequence[str]) -> Report:

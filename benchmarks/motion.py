@@ -113,6 +113,7 @@ def by_policy(config: Path, policy: Path, scheduler: str, seconds: float) -> dic
         "lateness_ms": dict(report.lateness_ms or {}),
         "missed": report.missed,
         "held": report.held,
+        "stolen_s": report.stolen_s,
         "falls": report.falls,
         "measure": report.measure,
         "granted": list(report.granted),

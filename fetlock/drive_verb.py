@@ -73,6 +73,7 @@ def sentences(report: RunReport, measure: Measure) -> str:
         if late is None
         else f"bus ticks {report.bus_ticks}, missed {report.missed}; late by {late['p50']:.3f} ms (median), {late['p99']:.3f} (99%), "
         f"{late['p99.9']:.3f} (99.9%), {late['max']:.3f} (most)\n"
+        + (f"the hypervisor took {report.stolen_s:.2f} s of the cores meanwhile\n" if report.stolen_s else "")
     )
     grants = "".join(f"{line}\n" for line in (*report.granted, *report.said))
     return (

@@ -15,6 +15,7 @@ import numpy as np
 from fetlock.build import frame_stack, make_env, make_task, policy_layout
 from fetlock.cameras import eye_beside
 from fetlock.config import RunConfig, task_of
+from fetlock.host import stolen_s
 from fetlock.keyboard import space_stops
 from fetlock.motion_process import MotionProcess, motion_name
 from fetlock.recording import recording
@@ -96,6 +97,7 @@ class RunReport:
         missed: Bus ticks that were skipped.
         lost: Records that are not in the log, because nobody took them in time.
         lateness_ms: Of the bus ticks: p50, p99, p99.9, max; None where no time is real.
+        stolen_s: What the hypervisor of a virtual machine took from all cores meanwhile, s: nothing is punctual then. None where no time is real.
         granted: What the motion process asked of the kernel, and whether it got it.
         said: What the motion process printed: warnings, and how punctual an emulated machine was.
     """
@@ -112,6 +114,7 @@ class RunReport:
     missed: int
     lost: int
     lateness_ms: dict[str, float] | None = None
+    stolen_s: float | None = None
     granted: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
 
@@ -204,7 +207,8 @@ def _drive_client(
     motion = RemoteMotion(client, MotionClock(client), round(config.bus_hz / config.control_hz), timing)
     env = served_env(config, motion, eye, timing)
     set_timer_slack()
-    report = _drive(folder, pilot, config, env, seconds, realtime=True)
+    before_s = stolen_s()
+    report = replace(_drive(folder, pilot, config, env, seconds, realtime=True), stolen_s=round(stolen_s() - before_s, 2))
     if pilot.once and routine_of(config) is not None:
         end = client.reset(config.seed)
         sys.stderr.write(f"back to where an episode begins: {end.outcome.name.lower()}, {end.history}\n")

@@ -7,7 +7,7 @@ The motors' own watchdog stops them when nothing is sent: a process that dies st
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -179,10 +179,10 @@ class HardwareRobot:
         self._connection.group.cut()
         self._armed = False
 
-    def turn_object(self, angle_rad: float) -> None:
+    def turn_object(self, angle_rad: float) -> Iterator[None]:
         """Let the first auxiliary motor turn the object that it measures to an angle, slowly and by itself, until `release_object`.
 
-        Takes about ten requests to it.
+        Returns what does it, one or two requests to that motor at a time: a loop at the bus rate takes the next in each of its ticks.
 
         Raises:
             UsageError: If the robot has no such motor, or it does not reach so far.
@@ -197,7 +197,7 @@ class HardwareRobot:
         if not self._armed:
             raise RobotError("torque is off: arm the robot before its object is turned")
         goal = int(mapping.to_raw(np.full(len(object_motors), angle_rad))[0])
-        self._connection.group.turn(len(self.joint_names), goal, round(OBJECT_RAD_S / VELOCITY_RAD_S), self.description.servo.watchdog_s)
+        return self._connection.group.turn(len(self.joint_names), goal, round(OBJECT_RAD_S / VELOCITY_RAD_S), self.description.servo.watchdog_s)
 
     def release_object(self) -> None:
         """Switch the torque of the first auxiliary motor off.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -167,8 +167,10 @@ class SimulatedServoRobot(SteppedRobot):
             self._readings, self._noise, self._conditions, first_step, self._plant.step_s, self._imu_quantiser, self._object_map
         )
 
-    def turn_object(self, angle_rad: float) -> None:
+    def turn_object(self, angle_rad: float) -> Iterator[None]:
         """Let the auxiliary motor turn the object that it measures to an angle, slowly and by itself, until `release_object`.
+
+        Returns an iterator with nothing in it: no request has to travel.
 
         Raises:
             ClosedError: After `close`.
@@ -183,6 +185,7 @@ class SimulatedServoRobot(SteppedRobot):
         self._plant.put(place, "profile_velocity", round(OBJECT_RAD_S / VELOCITY_RAD_S))
         self._plant.put(place, "goal_position", int(mapping.to_raw(np.array([angle_rad]))[0]))
         self._plant.put(place, "torque_enable", 1)
+        return iter(())
 
     def turn_by_hand(self, torque_nm: float, duration_s: float) -> None:
         """Let a hand turn at the object from now on for `duration_s` seconds; a later call replaces this one, a reset ends it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -210,8 +210,10 @@ class MotorGroup:
             raise
         return goals
 
-    def turn(self, place: int, goal_raw: int, velocity_raw: int, watchdog_s: float) -> None:
+    def turn(self, place: int, goal_raw: int, velocity_raw: int, watchdog_s: float) -> Iterator[None]:
         """Switch the torque of a motor that is not driven on where it stands, and let it go to a goal by its own profile.
+
+        Yields after each register, so that a loop at the bus rate reads or writes one in each of its ticks.
 
         Args:
             place: Of the motor in `ids`.
@@ -225,7 +227,9 @@ class MotorGroup:
         """
         motor, table = self.ids[place], self.tables[place]
         require_healthy(self.bus, motor, self.names[place], table)
+        yield
         low, high = (read_register(self.bus, motor, table[name]) for name in ("min_position_limit", "max_position_limit"))
+        yield
         # Without torque a motor counts turns; with it, a position is within one turn again (e-manual, Present Position), and a goal is.
         here = min(max(int(self._position[place]) % PULSES_PER_TURN, low), high)
         # 0 clears an expired watchdog, which locks the goals.
@@ -238,6 +242,7 @@ class MotorGroup:
             ("goal_position", goal_raw),
         ):
             write_register(self.bus, motor, table[name], raw)
+            yield
 
     def cut(self, places: Sequence[int] | None = None) -> None:
         """Switch torque off; motors that are not silent confirm it.

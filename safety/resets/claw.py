@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -37,8 +37,8 @@ Opening = Generator[FloatArray, RobotState, FloatArray]
 class Turner(Protocol):
     """What turns an object with a motor of its own, such as a robot with an auxiliary motor."""
 
-    def turn_object(self, angle_rad: float) -> None:
-        """Let the motor turn it to an angle, rad, slowly and by itself."""
+    def turn_object(self, angle_rad: float) -> Iterator[None]:
+        """Let the motor turn it to an angle, rad, slowly and by itself; a request of it in each tick, until none is left."""
 
     def release_object(self) -> None:
         """Switch that motor's torque off."""
@@ -57,7 +57,8 @@ def turning_object(turner: Turner, angle_rad: float, period_s: float) -> ResetSt
 
     def moves(_number: int, _state: RobotState, start_rad: FloatArray) -> Moves:
         try:
-            turner.turn_object(angle_rad)
+            for _ in turner.turn_object(angle_rad):
+                yield start_rad
             state = yield from until(start_rad, done, _TURN_S, period_s)
         finally:
             turner.release_object()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -151,8 +152,10 @@ class Valve(Lying):
     def read(self) -> RobotState:
         return replace(super().read(), tracked_object=TrackedAngle(self.angle_rad, 0.0, 0.0))
 
-    def turn_object(self, angle_rad: float) -> None:
-        self.done.append(f"turn to {angle_rad}")
+    def turn_object(self, angle_rad: float) -> Iterator[None]:
+        for request in ("goal", "torque"):
+            self.done.append(request)
+            yield
         self.goal_rad = angle_rad
 
     def release_object(self) -> None:
@@ -166,12 +169,14 @@ def test_a_valve_is_turned_while_the_fingers_stand_and_let_go_of():
     step = turning_object(robot, -1.2, PERIOD_S)
     report = run_routine([step], guard, clock)
     assert [a.success for a in report.attempts] == [True]
+    # One request in a tick, and no more ticks than it takes at its speed.
+    assert len(report.ticks) * PERIOD_S <= 2 * PERIOD_S + 1.2 / robot.speed_rad_s + PERIOD_S
     assert robot.angle_rad == pytest.approx(-1.2, abs=np.radians(5.0))
-    assert robot.done == ["turn to -1.2", "let go"]
+    assert robot.done == ["goal", "torque", "let go"]
     assert {tuple(tick.applied.position_rad) for tick in report.ticks} == {(0.0,) * 9}
     # One that is there already is left alone.
     assert run_routine([step], guard, clock).attempts == []
-    assert robot.done == ["turn to -1.2", "let go"]
+    assert robot.done == ["goal", "torque", "let go"]
 
 
 def test_a_valve_that_does_not_turn_is_let_go_of_after_each_attempt_and_a_person_is_asked():
@@ -179,8 +184,8 @@ def test_a_valve_that_does_not_turn_is_let_go_of_after_each_attempt_and_a_person
     guard, clock = rig(robot)
     with pytest.raises(ResetFailedError, match="turn the valve to 57 degrees by hand") as caught:
         run_routine([turning_object(robot, 1.0, PERIOD_S)], guard, clock)
-    assert robot.done == ["turn to 1.0", "let go"] * 3
-    assert [round(a.seconds, 2) for a in caught.value.report.attempts] == [6.0] * 3
+    assert robot.done == ["goal", "torque", "let go"] * 3
+    assert [round(a.seconds, 2) for a in caught.value.report.attempts] == [6.02] * 3
 
 
 def test_a_valve_is_let_go_of_at_the_tick_in_which_the_guard_stops_the_robot():
@@ -195,7 +200,7 @@ def test_a_valve_is_let_go_of_at_the_tick_in_which_the_guard_stops_the_robot():
 
     with pytest.raises(HeldError):
         run_routine([turning_object(robot, 2.0, PERIOD_S)], guard, Stopped(robot, PERIOD_S))
-    assert robot.done == ["turn to 2.0", "let go"]
+    assert robot.done == ["goal", "torque", "let go"]
     assert robot.angle_rad < 0.55
 
 

@@ -82,7 +82,7 @@ def test_a_valve_that_nobody_turns_stays_and_a_hand_turns_it(claw: ServoSimulati
 def test_its_own_motor_turns_the_valve_anywhere_it_reaches_and_lets_it_go(claw: ServoSimulation) -> None:
     claw.robot.reset(np.random.default_rng(1))
     for goal in (2.9, -2.9):
-        claw.robot.turn_object(goal)
+        assert list(claw.robot.turn_object(goal)) == []
         go(claw, 0.0, -1.047, 1.047, 4.5)
         assert claw.robot.read().tracked_object.angle_rad == pytest.approx(goal, abs=0.02)
     with pytest.raises(UsageError, match=r"valve cannot be turned to 3\.5 rad: it reaches -3\.1 to 3\.1"):
