@@ -97,7 +97,7 @@ class RunReport:
         missed: Bus ticks that were skipped.
         lost: Records that are not in the log, because nobody took them in time.
         lateness_ms: Of the bus ticks: p50, p99, p99.9, max; None where no time is real.
-        stolen_s: What the hypervisor of a virtual machine took from all cores meanwhile, s: nothing is punctual then. None where no time is real.
+        stolen_s: What the hypervisor of a virtual machine took from all cores meanwhile, s; None where no time is real.
         granted: What the motion process asked of the kernel, and whether it got it.
         said: What the motion process printed: warnings, and how punctual an emulated machine was.
     """

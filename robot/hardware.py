@@ -197,7 +197,9 @@ class HardwareRobot:
         if not self._armed:
             raise RobotError("torque is off: arm the robot before its object is turned")
         goal = int(mapping.to_raw(np.full(len(object_motors), angle_rad))[0])
-        return self._connection.group.turn(len(self.joint_names), goal, round(OBJECT_RAD_S / VELOCITY_RAD_S), self.description.servo.watchdog_s)
+        return self._connection.group.turn(
+            len(self.joint_names), goal, round(OBJECT_RAD_S / VELOCITY_RAD_S), self.description.servo.watchdog_s
+        )
 
     def release_object(self) -> None:
         """Switch the torque of the first auxiliary motor off.

@@ -21,7 +21,7 @@ from robot.types import CameraFrame, Command, FloatArray, RobotState, frozen_arr
 from safety import ArenaConfig, Cause, GuardedRobot, MotionClient
 from safety.motion import BusTick, Motion
 from safety.types import Mode, Reason
-from training.tasks.task import Headed, Memory, Observation, Task
+from training.tasks.task import Aimed, Headed, Memory, Observation, Task
 
 # Puts the robot into a start pose and lets the policy drive; returns the bus ticks that a routine took, none after a teleport. Where it
 # waits, it asks whether an episode is still wanted.
@@ -211,6 +211,14 @@ class RobotEnv(gymnasium.Env[Observation, NDArray[np.float32]], Generic[Memory])
         if self._memory is None:
             raise UsageError("turn was called before reset: call reset first")
         self._memory = self.task.turned(self._memory, angle_rad)
+
+    @property
+    def aim_rad(self) -> tuple[float, float] | None:
+        """Angle of the tracked object now and where it should be, rad; None where a task turns nothing, and between episodes."""
+        if self._state is None or self._memory is None or not isinstance(self.task, Aimed):
+            return None
+        angle_rad, goal_rad = _object_rad(self._state), self.task.goal_rad(self._memory)
+        return None if goal_rad is None or math.isnan(angle_rad) else (angle_rad, goal_rad)
 
     def hold(self, cause: Cause) -> None:
         """Stop the robot for a cause and keep it held for a policy tick; then comes `begin`. A robot that has not begun stays as it is.

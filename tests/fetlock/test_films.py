@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import av
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from fetlock.build import judged_config, make_env, mark_of, policy_layout
 from fetlock.config import RunConfig, load_config
-from fetlock.films import filmer_of, picture_px, scene
+from fetlock.films import filmer_of, picture_px, scene, with_dial
 from training.evaluation import read_evaluations
 from training.judging import Judge, Terms
 from training.roles.evaluate import Evaluator, every
@@ -108,9 +109,57 @@ def test_what_a_policy_sees_is_beside_it_pixel_by_pixel() -> None:
         assert env.image is not None
         picture = scene(env)
         assert picture.shape == (48, 60 + 48, 3)
-        np.testing.assert_array_equal(picture[:, :60], env.picture())
+        assert env.aim_rad is not None
+        np.testing.assert_array_equal(picture[:, :60], with_dial(env.picture(), *env.aim_rad))
         # Each of 32 x 32 px is there, on one or two rows and columns.
         places = [int(np.flatnonzero(np.arange(48) * 32 // 48 == row)[0]) for row in range(32)]
         np.testing.assert_array_equal(picture[:, 60:][np.ix_(places, places)], env.image[-1])
+    finally:
+        env.close()
+
+
+def middle_of(marked: np.ndarray) -> np.ndarray:
+    """Return where the marked pixels of a picture are, right and down."""
+    return np.array(np.nonzero(marked)[::-1]).mean(axis=1)
+
+
+@given(st.floats(-7.0, 7.0), st.floats(0.3, 6.0))
+def test_a_dial_shows_an_angle_and_its_goal_and_leaves_the_rest_as_it_is(angle_rad: float, apart_rad: float) -> None:
+    picture = np.full((320, 480, 3), 128, np.uint8)
+    drawn = with_dial(picture, angle_rad, goal_rad := angle_rad + apart_rad)
+    red, green, blue = (drawn[:, :, channel].astype(int) for channel in range(3))
+    centre = middle_of((drawn != picture).any(axis=2))
+    for marked, angle in ((red > 150) & (green < 80), angle_rad), ((green > 120) & (red < 60) & (blue < 90), goal_rad):
+        way = middle_of(marked) - centre
+        assert math.cos(math.atan2(way[0], way[1]) - angle) > 0.97
+    assert (drawn[80:] == picture[80:]).all()
+    assert (drawn[:, 80:] == picture[:, 80:]).all()
+
+
+def test_the_dial_turns_as_the_valve_does_in_the_picture() -> None:
+    config = load_config(["--config", str(Path(__file__).resolve().parents[2] / "configs" / "claw_pixels.yaml")])
+    env = make_env(judged_config(config), picture_px=(480, 320))
+    try:
+        for seed in range(6):
+            env.begin(np.random.default_rng(seed))
+            assert env.aim_rad is not None
+            angle_rad = env.aim_rad[0]
+            if abs(math.sin(angle_rad)) < 0.5:
+                continue
+            picture = env.picture().astype(int)
+            lobe = (picture[:, :, 0] > 2 * picture[:, :, 1]) & (picture[:, :, 0] > 90)
+            # On the side of the valve's axis on which the hand is.
+            assert (middle_of(lobe)[0] - 240.0) * math.sin(angle_rad) > 0.0
+    finally:
+        env.close()
+
+
+def test_where_nothing_is_turned_there_is_no_dial() -> None:
+    env = make_env(judged_config(load_config(list(SMALL))), picture_px=(60, 48))
+    try:
+        assert env.aim_rad is None
+        env.begin(np.random.default_rng(0))
+        assert env.aim_rad is None
+        np.testing.assert_array_equal(scene(env), env.picture())
     finally:
         env.close()

@@ -10,7 +10,7 @@ import numpy as np
 from robot.errors import StaleError, UsageError
 from robot.types import Command, FloatArray, RobotState
 from safety.motion import BusTick
-from training.tasks.task import Headed, Memory, Observation, Step, Task
+from training.tasks.task import Aimed, Headed, Memory, Observation, Step, Task
 
 
 class SeeingTask(Generic[Memory]):
@@ -49,6 +49,10 @@ class SeeingTask(Generic[Memory]):
             raise UsageError("this task has no heading that could be turned")
         turned: Memory = self._task.turned(memory, angle_rad)
         return turned
+
+    def goal_rad(self, memory: Memory) -> float | None:
+        """Return the angle at which the tracked object should be, rad; None where the task has none."""
+        return self._task.goal_rad(memory) if isinstance(self._task, Aimed) else None
 
     def _aged(self, observation: Observation, state: RobotState) -> Observation:
         if state.frame is None:

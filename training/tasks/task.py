@@ -50,6 +50,14 @@ class Headed(Protocol[Memory]):
         """Return the memory with the heading turned to the left, rad."""
 
 
+@runtime_checkable
+class Aimed(Protocol[Memory]):
+    """A task that turns an object to an angle."""
+
+    def goal_rad(self, memory: Memory) -> float | None:
+        """Return the angle at which the tracked object should be, rad; None where the task has none."""
+
+
 class Measure(NamedTuple):
     """What a task's headline figure is called: a word, its unit, and what its mean over an episode is."""
 

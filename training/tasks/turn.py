@@ -95,6 +95,10 @@ class TurnTask:
         """Return how far the valve has to turn to its goal, rad, within half a turn."""
         return math.remainder(memory.goal_rad - _valve(state).angle_rad, 2.0 * math.pi)
 
+    def goal_rad(self, memory: TurnMemory) -> float:
+        """Return where the valve should be, rad."""
+        return memory.goal_rad
+
     def _pose(self, position_rad: FloatArray) -> FloatArray:
         return frozen_array((position_rad - self._centre) / self._scale)
 
