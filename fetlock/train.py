@@ -47,7 +47,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where run folders are made")
     from_help = "begin with policy, critics and data of this run (--prior.policy)"
     parser.add_argument("--from", dest="beginning", metavar="RUN", help=from_help)
-    parser.add_argument("--resume", action="store_true", help="go on with the run of this name")
+    parser.add_argument("--resume", action="store_true", help="go on with the run of this name; with --train.total-steps further than it was to go")
     parser.add_argument("--deterministic", action="store_true", help="everything in one process, bit-reproducible")
     parser.add_argument("--no-video", action="store_true", help="film nothing: neither the best policy nor those that are evaluated")
     add_console_option(parser)
@@ -55,8 +55,8 @@ def run(argv: list[str]) -> int:
     if options.resume and options.name is None:
         raise UsageError("--resume needs the --name of the run to go on with")
     path = run_path(options.runs_dir, options.name, "train")
-    if options.resume and not rest and (path / "config.yaml").is_file():
-        rest = ["--config", str(path / "config.yaml")]
+    if options.resume and "--config" not in rest and (path / "config.yaml").is_file():
+        rest = ["--config", str(path / "config.yaml"), *rest]
     if options.beginning is not None:
         rest += ["--prior.policy", options.beginning]
     config = load_config(rest, prog=parser.prog, others=parser.flags)

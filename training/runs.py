@@ -1,4 +1,4 @@
-"""A run's folder: made once, never overwritten, resumed only with the configuration that it was made with.
+"""A run's folder: made once, never overwritten, resumed only with the configuration that it was made with, or to go on further.
 
 config.yaml  prior/  evaluations.jsonl  policy/  policy_last/  rollouts/  checkpoints/  tensorboard/  logs/  videos/  curves.png
 walk.mp4  summary.json  report.html
@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -21,6 +22,8 @@ _CONFIG = "config.yaml"
 PRIOR_FOLDER = "prior"
 # What the processes of a run print, in its folder.
 LOGS = "logs"
+# The line of a configuration that says how far a run goes, `train.total_steps`, and nothing of what it does.
+_LENGTH = re.compile(r"^  total_steps: ([0-9]+)\n", re.MULTILINE)
 # A process without a supervisor ends within a second or two once it looks; loading torch on a crowded machine takes a minute before that.
 _ENDING_S, _LOOK_S = 90.0, 0.05
 # Below this much free space a run would not get far: a walking run of 20,000 steps writes 30 MB (measured).
@@ -44,11 +47,15 @@ class RunFolder:
     """An open run folder, locked against a second process.
 
     Use as a context manager.
+
+    Attributes:
+        path: Of the folder.
+        config_sha: SHA-256 of its configuration without its length: the same for a run that goes on further.
     """
 
     def __init__(self, path: Path, config_text: str, lock: IO[str]) -> None:
         self.path = path
-        self.config_sha = hashlib.sha256(config_text.encode()).hexdigest()
+        self.config_sha = hashlib.sha256(_LENGTH.sub("", config_text).encode()).hexdigest()
         self._lock = lock
 
     @classmethod
@@ -65,31 +72,35 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             _require_space(path)
             lock = lock_run(path)
-            temporary = path / f".{_CONFIG}.tmp"
-            temporary.write_text(config_text)
-            temporary.replace(path / _CONFIG)
+            _write(path, config_text)
         except OSError as error:
             raise FetlockError(f"{path}: a run cannot be made here ({error.strerror}): choose another --runs-dir or fix it") from error
         return cls(path, config_text, lock)
 
     @classmethod
     def resume(cls, path: Path, config_text: str) -> RunFolder:
-        """Open an existing run.
+        """Open an existing run, to go on as far as it was to go, or further.
 
         Raises:
-            UsageError: If there is no run, or its configuration is another one.
+            UsageError: If there is no run, or its configuration is another one, or ends earlier.
             FetlockError: If it cannot be written or another process has it.
         """
         if not (path / _CONFIG).is_file():
             raise UsageError(f"{path} holds no run to resume ({_CONFIG} is missing): leave --resume out, or give the --name of a run")
         recorded = (path / _CONFIG).read_text()
-        if recorded != config_text:
+        if _LENGTH.sub("", recorded) != _LENGTH.sub("", config_text):
             raise UsageError(
                 f"{path} was made with another configuration ({_first_difference(recorded, config_text)}): resume it as it was"
+            )
+        if _length(config_text) < _length(recorded):
+            raise UsageError(
+                f"{path} was made for train.total_steps {_length(recorded)}, and {_length(config_text)} is less: resume it as it was, or for more"
             )
         try:
             _require_space(path)
             lock = lock_run(path)
+            if config_text != recorded:
+                _write(path, config_text)
         except OSError as error:
             raise FetlockError(f"{path}: the run cannot be written ({error.strerror}): fix its permissions") from error
         return cls(path, config_text, lock)
@@ -148,6 +159,17 @@ def _require_space(path: Path) -> None:
         raise FetlockError(
             f"{path}: {free // 1_000_000} MB are free and a run needs {_FREE_BYTES // 1_000_000} MB: free some space or move it"
         )
+
+
+def _write(path: Path, config_text: str) -> None:
+    temporary = path / f".{_CONFIG}.tmp"
+    temporary.write_text(config_text)
+    temporary.replace(path / _CONFIG)
+
+
+def _length(config_text: str) -> int:
+    found = _LENGTH.search(config_text)
+    return 0 if found is None else int(found[1])
 
 
 def _first_difference(recorded: str, given: str) -> str:

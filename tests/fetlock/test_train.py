@@ -297,6 +297,19 @@ def test_deterministic_runs_are_identical_and_a_resumed_one_equals_an_uninterrup
     assert (kept, at) == (digest, state)
 
 
+def test_a_run_that_is_over_goes_on_further_where_it_is_asked_to(trained, tmp_path):
+    run, _ = trained
+    shutil.copytree(run, tmp_path / "longer")
+    finished(train(tmp_path, "longer", "--resume", "--train.total-steps", "600", config=False))
+    records, before = require_whole(tmp_path / "longer", 600), read_run(run / "rollouts")
+    assert (len(records), records[:500].tobytes()) == (600, before.tobytes())
+    summary = json.loads((tmp_path / "longer" / "summary.json").read_text())
+    assert (summary["steps"], summary["updates"]) == (600, 2 * 500)
+    # And then as any other run.
+    finished(train(tmp_path, "longer", "--resume", config=False))
+    assert len(read_run(tmp_path / "longer" / "rollouts")) == 600
+
+
 def complaint(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
     """Return the one line on standard error of a call that ends with a code."""
     capsys.readouterr()
@@ -315,6 +328,8 @@ def test_wrong_calls_are_refused_in_one_line_and_touch_nothing(trained, tmp_path
     before = {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
     assert "--resume" in complaint(capsys, 2, *training(run.parent, "run"))
     assert "another configuration" in complaint(capsys, 2, *training(run.parent, "run", "--resume", "--seed", "9"))
+    fewer = complaint(capsys, 2, *training(run.parent, "run", "--resume", "--train.total-steps", "499", config=False))
+    assert "made for train.total_steps 500, and 499 is less" in fewer
     assert "no run to resume" in complaint(capsys, 2, *training(tmp_path, "other", "--resume"))
     assert "--name" in complaint(capsys, 2, "train", "--resume")
     assert "is no name of a folder" in complaint(capsys, 2, *training(tmp_path, "../run"))
