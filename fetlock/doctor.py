@@ -13,7 +13,7 @@ from rich.text import Text
 from fetlock.arguments import VerbParser
 from fetlock.checks.finding import Finding, Level
 from fetlock.checks.hardware import serial_ports
-from fetlock.checks.machine import clock, cores, disk, locked_memory, realtime, shared_memory, timer_slack
+from fetlock.checks.machine import clock, cores, disk, locked_memory, realtime, shared_memory, stolen_time, timer_slack
 from fetlock.checks.software import compiler, libraries, matmul, python, torch_build, video_codec
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
@@ -53,6 +53,7 @@ def examine(runs_dir: Path) -> list[Finding]:
         locked_memory(),
         timer_slack(),
         clock(),
+        stolen_time(),
         disk(runs_dir),
         shared_memory(),
         *serial_ports(),

@@ -47,7 +47,9 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where run folders are made")
     from_help = "begin with policy, critics and data of this run (--prior.policy)"
     parser.add_argument("--from", dest="beginning", metavar="RUN", help=from_help)
-    parser.add_argument("--resume", action="store_true", help="go on with the run of this name; with --train.total-steps further than it was to go")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run of this name; with --train.total-steps further than it was to go"
+    )
     parser.add_argument("--deterministic", action="store_true", help="everything in one process, bit-reproducible")
     parser.add_argument("--no-video", action="store_true", help="film nothing: neither the best policy nor those that are evaluated")
     add_console_option(parser)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ import torch
 from fetlock.__main__ import main
 from fetlock.checks.finding import Finding, Level
 from fetlock.checks.hardware import serial_ports
-from fetlock.checks.machine import disk
+from fetlock.checks.machine import disk, stolen_time
 from fetlock.checks.software import compiler, matmul
+from robot.clock import monotonic_s
 from training.config import SacConfig
 from training.precision import choose_products
 
@@ -20,7 +22,7 @@ from training.precision import choose_products
 def test_doctor_finds_this_machine_fit(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["doctor", "--json", "--runs-dir", str(tmp_path / "new" / "runs")]) == 0
     findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {"python", "torch", "pybullet", "float32 product", "cores", "SCHED_FIFO", "runs folder", "shared memory"} <= {
+    assert {"python", "torch", "pybullet", "float32 product", "cores", "SCHED_FIFO", "runs folder", "shared memory", "stolen time"} <= {
         f["name"] for f in findings
     }
     assert [finding for finding in findings if (finding["level"] == "ok") != (finding["fix"] == "")] == []
@@ -31,6 +33,13 @@ def test_a_failure_is_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr("fetlock.doctor.examine", lambda folder: [Finding("robot", Level.FAIL, "on fire", "put it out")])
     assert main(["doctor"]) == 1
     assert capsys.readouterr().out == "fail robot             on fire: put it out\n"
+
+
+@pytest.mark.parametrize(("share", "level"), [(0.0, Level.OK), (0.004, Level.OK), (0.02, Level.WARN)])
+def test_a_machine_whose_cores_are_taken_away_is_said_to_be_late(monkeypatch: pytest.MonkeyPatch, share: float, level: Level) -> None:
+    monkeypatch.setattr("fetlock.checks.machine.stolen_s", lambda: share * monotonic_s() * os.cpu_count())
+    finding = stolen_time()
+    assert (finding.level, f"{100.0 * share:.1f}%" in finding.found) == (level, True)
 
 
 @pytest.mark.parametrize(("level", "precision"), [(Level.OK, "medium"), (Level.WARN, "highest")])
