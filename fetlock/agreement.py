@@ -50,6 +50,11 @@ def _require_camera(config: RunConfig) -> None:
             "camera asks for frames of a camera, and this robot has none: set robot.camera to a file that says how it is opened "
             "(docs/hardware.md), or set camera to null"
         )
+    if config.camera is not None and config.camera.late and isinstance(config.robot, HardwareConfig):
+        raise ValueError(
+            f"camera.latency_s {config.camera.latency_s} is of simulated cameras, and robot.kind dynamixel has one of metal, whose latency "
+            "is its own: leave it out"
+        )
     if config.sac.encoder is not None and config.camera is None:
         raise ValueError(
             "sac.encoder is for what a camera sees, and camera is null: give its frames' size, such as --camera.width-px 32 "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,11 +18,12 @@ from fetlock.resets import routine_of
 from policy.image import FrameStack
 from policy.layout import PolicyLayout
 from robot.clock import PacedClock, RealTimeClock, TickStatistics
-from robot.protocols import Clock
+from robot.protocols import Camera, Clock
 from safety import MotionLoop
-from sim import SimulatedRobot, Simulation, simulate
+from safety.motion import BusTick
+from sim import LateCamera, LookingClock, SimulatedRobot, Simulation, simulate
 from training.contract import Contract
-from training.env import RobotEnv
+from training.env import ResetRoutine, RobotEnv
 from training.evaluation import Mark
 from training.tasks import AnyTurnConfig, AnyWalkConfig, SeeingTask, Task, TurnGoals, TurnTask, WalkTask
 
@@ -57,15 +60,17 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, pict
     machine = connect_emulated(config, realtime=realtime) if emulated else connect_hardware(config)
     attended = realtime or not emulated
     guard = guard_of(config, machine.robot, machine.clock, machine.robot, stoppable=attended)
-    motion = MotionLoop(guard, machine.clock, round(config.bus_hz / config.control_hz))
     try:
-        eye = open_eye(config, machine.eye)
+        # Where time is real a camera has a latency of its own.
+        seeing = _seeing(config, machine.clock, open_eye(config, machine.eye), late=not attended)
     except BaseException:
         machine.close()
         raise
+    clock, eye = seeing.clock, seeing.eye
+    motion = MotionLoop(guard, clock, round(config.bus_hz / config.control_hz))
     reset = EpisodeReset(
         guard,
-        machine.clock,
+        clock,
         machine.reset,
         routine_of(config, machine.robot),
         patience=Patience(config.train.retry_s, config.train.operator_wait_s if attended else 0.0),
@@ -76,7 +81,7 @@ def _bus_env(config: RunConfig, *, realtime: bool, render_mode: str | None, pict
     return RobotEnv(
         motion,
         make_task(config, motion.policy_period_s),
-        reset,
+        seeing.after(reset),
         machine.close,
         task_of(config).time_limit_steps,
         arena=config.arena,
@@ -104,6 +109,8 @@ def env_around(
     if real is not None:
         clock = PacedClock(simulation.clock, real)
     robot = guard_of(config, simulation.robot, simulation.clock)
+    seeing = _seeing(config, clock, open_eye(config, simulation.camera), late=True)
+    clock = seeing.clock
     motion = MotionLoop(robot, clock, round(config.bus_hz / config.control_hz))
     task = make_task(config, motion.policy_period_s)
 
@@ -112,28 +119,57 @@ def env_around(
         if real is not None:
             real.start()
 
-    eye = open_eye(config, simulation.camera)
+    reset = EpisodeReset(
+        robot,
+        clock,
+        place,
+        routine_of(config),
+        patience=Patience(config.train.retry_s),
+        resume=(lambda: None) if real is None else real.start,
+    )
     return RobotEnv(
         motion,
         task,
-        EpisodeReset(
-            robot,
-            clock,
-            place,
-            routine_of(config),
-            patience=Patience(config.train.retry_s),
-            resume=(lambda: None) if real is None else real.start,
-        ),
+        seeing.after(reset),
         robot.close,
         task_of(config).time_limit_steps,
         arena=config.arena,
         timing=TickStatistics() if real is None else real.statistics,
         skip_to=simulation.clock.skip_to,
         camera=partial(simulation.camera, *picture_px),
-        eye=eye,
+        eye=seeing.eye,
         stack=frame_stack(config),
         render_mode=render_mode,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seeing:
+    """The camera whose frames are recorded, and the clock at whose ticks it looks."""
+
+    clock: Clock
+    eye: Camera | None
+
+    def after(self, reset: ResetRoutine) -> ResetRoutine:
+        """Let a late camera begin an episode when the robot has."""
+        eye = self.eye
+        if not isinstance(eye, LateCamera):
+            return reset
+
+        def begin(rng: np.random.Generator, goes_on: Callable[[], bool]) -> Sequence[BusTick]:
+            eye.rest()
+            ticks = reset(rng, goes_on)
+            eye.begin(rng)
+            return ticks
+
+        return begin
+
+
+def _seeing(config: RunConfig, clock: Clock, eye: Camera | None, *, late: bool) -> _Seeing:
+    if eye is None or config.camera is None or not config.camera.late or not late:
+        return _Seeing(clock, eye)
+    camera = LateCamera(eye, clock, round(config.bus_hz / config.control_hz) * clock.period_s, config.camera.latency_s)
+    return _Seeing(LookingClock(clock, camera), camera)
 
 
 def judged_config(config: RunConfig) -> RunConfig:

@@ -17,6 +17,7 @@ from sim.config import (
     StepsGround,
 )
 from sim.kitty import KittyConfig, KittyPhysics
+from sim.late_camera import LateCamera, LookingClock
 from sim.minitaur import SimulatedMinitaur
 from sim.replica import Replica
 from sim.servo_config import BodyNoiseConfig, ServoRandomisationConfig
@@ -53,9 +54,11 @@ __all__ = [
     "ImuQuantiser",
     "KittyConfig",
     "KittyPhysics",
+    "LateCamera",
     "LeggedConfig",
     "LegsConfig",
     "Look",
+    "LookingClock",
     "MinitaurConfig",
     "MinitaurSimulation",
     "NoiseConfig",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def draw_by(kind: RendererKind, client: int) -> None:
     _by_egl.discard(client)
     if kind == "egl":
         path = _plugin()
+        _load_before_mesa()
         with silent(1, 2):
             pybullet.loadPlugin(path, _PLUGIN, physicsClientId=client)
         _by_egl.add(client)
@@ -65,6 +67,15 @@ def close_world(client: int) -> None:
     with silent(1) if client in _by_egl else contextlib.nullcontext():
         pybullet.disconnect(physicsClientId=client)
     _by_egl.discard(client)
+
+
+def _load_before_mesa() -> None:
+    """Import triton, where it is installed: torch does when it compiles, and crashes if Mesa's software driver has brought its LLVM before.
+
+    Seen with triton 3.9.0 and Mesa 22.3; the other way round both work.
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")
 
 
 @functools.cache

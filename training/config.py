@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from policy.config import EncoderConfig, NetworkConfig
+
+# A camera that is later shows another episode: the guard takes a view as old for a fault of the camera (robot.camera, max_age_s).
+_LATENCY_MAX_S = 0.2
 
 
 class SacConfig(BaseModel):
@@ -60,6 +63,23 @@ class FramesConfig(BaseModel):
     # 84 x 84 is what DrQ (arXiv 2004.13649) and others learn from. Up to a size of which the log's shared memory holds 6.8 s at 50 Hz.
     width_px: int = Field(default=84, ge=16, le=256)
     height_px: int = Field(default=84, ge=16, le=256)
+    latency_s: tuple[float, float] = Field(
+        default=(0.0, 0.0),
+        description="How old the pictures of a simulated camera are, drawn for each episode, in whole bus ticks; in real time each camera "
+        "has a latency of its own.",
+    )
+
+    @property
+    def late(self) -> bool:
+        """Whether the pictures of a simulated camera come later than they are taken."""
+        return self.latency_s[1] > 0.0
+
+    @field_validator("latency_s")
+    @classmethod
+    def _latency_is_a_range(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if not 0.0 <= bounds[0] <= bounds[1] <= _LATENCY_MAX_S:
+            raise ValueError(f"a latency is drawn from low to high, 0 <= low <= high <= {_LATENCY_MAX_S} s: got {bounds}")
+        return bounds
 
 
 class PriorConfig(BaseModel):

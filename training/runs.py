@@ -94,7 +94,8 @@ class RunFolder:
             )
         if _length(config_text) < _length(recorded):
             raise UsageError(
-                f"{path} was made for train.total_steps {_length(recorded)}, and {_length(config_text)} is less: resume it as it was, or for more"
+                f"{path} was made for train.total_steps {_length(recorded)}, and {_length(config_text)} is less: resume it as it was, "
+                "or for more"
             )
         try:
             _require_space(path)

@@ -21,7 +21,7 @@ _SHM_LEAST_MB, _SHM_GOOD_MB = 48, 256
 # A bus tick of 500 Hz is 2 ms: a clock coarser than a thousandth of it would show in the lateness.
 _CLOCK_GOOD_S = 2e-6
 _TIMER_SLACK_GOOD_NS = 1000
-# A claw's loop of 100 Hz missed nothing in 30 s of which 0.4% of the cores were taken, and several ticks where it was 1% and more (measured).
+# A claw's loop of 100 Hz missed nothing in 30 s of which 0.4% of the cores were taken, and ticks where it was 1% (measured).
 _STOLEN_GOOD = 0.005
 
 

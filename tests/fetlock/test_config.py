@@ -103,6 +103,13 @@ def test_an_arena_is_for_robots_that_walk_and_are_tracked(robot: str, named: str
     assert "set arena to null" in message
 
 
+def test_a_latency_is_drawn_for_simulated_cameras_alone(tmp_path: Path) -> None:
+    text = "robot: {kind: dynamixel, port: /dev/null, description: claw, camera: eye.yaml}\nguard: claw\ntask: {kind: claw_turn}\n"
+    message = file_complaint(tmp_path, text + "camera: {latency_s: [0.0, 0.05]}\n")
+    assert "camera.latency_s (0.0, 0.05) is of simulated cameras" in message
+    assert "leave it out" in message
+
+
 def test_an_arena_is_none_until_a_flag_or_a_file_gives_one(tmp_path: Path) -> None:
     assert load_config([]).arena is None
     config = load_config(["--arena.radius-m", "1.5"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from robot import Camera, ClosedError, UsageError
 from sim import ClawConfig, MinitaurConfig, MinitaurSimulation, simulate_minitaur, simulate_servos
 from sim.renderer import _plugin
 from tests.sim.gaits import record
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -60,12 +65,13 @@ def test_looking_changes_nothing(simulation: MinitaurSimulation) -> None:
     np.testing.assert_array_equal(record(simulation, 30), unseen)
 
 
-def egl_here() -> bool:
+@pytest.fixture
+def egl() -> None:
+    """Skip where there is no EGL; asked when the test runs, since a driver stays in the process."""
     try:
         simulate_servos(ClawConfig(renderer="egl"), 100.0).robot.close()
     except UsageError:
-        return False
-    return True
+        pytest.skip("no EGL on this machine")
 
 
 def pictures(renderer: str) -> list[np.ndarray]:
@@ -82,7 +88,7 @@ def pictures(renderer: str) -> list[np.ndarray]:
         claw.robot.close()
 
 
-@pytest.mark.skipif(not egl_here(), reason="no EGL on this machine")
+@pytest.mark.usefixtures("egl")
 def test_opengl_shows_what_the_software_renderer_shows(capfd: pytest.CaptureFixture[str]) -> None:
     drawn, shown = pictures("software"), pictures("egl")
     # Another light, but each is most like the picture of the same pose.
@@ -91,6 +97,18 @@ def test_opengl_shows_what_the_software_renderer_shows(capfd: pytest.CaptureFixt
     assert capfd.readouterr() == ("", "")
     # Worlds that are opened afterwards are drawn in software again, bit for bit.
     assert all((first == again).all() for first, again in zip(drawn, pictures("software"), strict=True))
+
+
+@pytest.mark.usefixtures("egl")
+def test_a_process_that_draws_by_opengl_may_compile_networks_afterwards() -> None:
+    code = (
+        "from sim import ClawConfig, simulate_servos\n"
+        "simulate_servos(ClawConfig(renderer='egl'), 100.0).camera(32, 32).capture()\n"
+        "import torch\n"
+        "print(torch.compile(lambda x: x + 1, backend='eager')(torch.ones(1)).item())\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, "2.0" in result.stdout) == (0, True), result.stderr
 
 
 def test_where_there_is_no_egl_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

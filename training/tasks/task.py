@@ -15,6 +15,8 @@ from safety.motion import BusTick
 
 Observation = NDArray[np.float32]
 Memory = TypeVar("Memory")
+# The same, for who only reads it.
+Remembered = TypeVar("Remembered", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,10 @@ class Headed(Protocol[Memory]):
 
 
 @runtime_checkable
-class Aimed(Protocol[Memory]):
+class Aimed(Protocol[Remembered]):
     """A task that turns an object to an angle."""
 
-    def goal_rad(self, memory: Memory) -> float | None:
+    def goal_rad(self, memory: Remembered) -> float | None:
         """Return the angle at which the tracked object should be, rad; None where the task has none."""
 
 
