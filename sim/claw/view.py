@@ -10,6 +10,7 @@ import pybullet
 from pydantic import BaseModel, ConfigDict, Field
 
 from sim.camera import Look
+from sim.claw.textures import load_surfaces
 from sim.config import Range
 from sim.engine import Vector
 
@@ -36,6 +37,8 @@ class ViewRandomisationConfig(BaseModel):
     diffuse: Range = (0.15, 0.5)
     # Half-width of what is added to each channel of each colour, 0 to 1.
     colour: float = Field(default=0.15, ge=0.0, le=0.5)
+    # Share of the episodes whose table has one of the surfaces of sim.claw.textures, under its colour; the others' is plain.
+    textured: float = Field(default=0.75, ge=0.0, le=1.0)
 
 
 class ClawViewConfig(BaseModel):
@@ -74,7 +77,10 @@ class ClawView:
         self._client = client
         self._parts = (((lobe,), _LOBE), (plain, _PLAIN), (fingers, _FINGER), ((table,), _TABLE))
         # A checkerboard says where the camera stands, and little else: the table has one colour.
-        pybullet.changeVisualShape(table[0], table[1], textureUniqueId=-1, physicsClientId=client)
+        self._table = table
+        self._cover(-1)
+        ranges = config.randomise
+        self._surfaces = load_surfaces(client) if ranges.enabled and ranges.textured > 0.0 else []
         self._paint([colour for _, colour in self._parts])
         self.look = self._looking(config.eye_m, config.target_m, Look((), config.field_of_view_deg, _LIGHT_DIRECTION))
 
@@ -98,10 +104,17 @@ class ClawView:
             for _, colour in self._parts[1:]
         ]
         self._paint([lobe, *others])
+        if self._surfaces:
+            chosen = self._surfaces[int(rng.integers(len(self._surfaces)))]
+            self._cover(chosen if rng.uniform() < ranges.textured else -1)
 
     def _looking(self, eye_m: Vector, target_m: Vector, look: Look) -> Look:
         view = pybullet.computeViewMatrix(eye_m, target_m, (0.0, 0.0, 1.0), physicsClientId=self._client)
         return Look(view, look.field_of_view_deg, look.light_direction, look.ambient, look.diffuse)
+
+    def _cover(self, surface: int) -> None:
+        body, link = self._table
+        pybullet.changeVisualShape(body, link, textureUniqueId=surface, physicsClientId=self._client)
 
     def _paint(self, colours: Sequence[Sequence[float]]) -> None:
         for (links, _), colour in zip(self._parts, colours, strict=True):

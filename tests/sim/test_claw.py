@@ -16,6 +16,7 @@ from sim import ClawConfig, ServoSimulation, simulate_servos
 from sim.claw import ValveConfig
 from sim.claw.config import ClawRandomisationConfig
 from sim.claw.model import PALM_HEIGHT_M
+from sim.claw.textures import surfaces
 from sim.claw.view import ClawViewConfig, ViewRandomisationConfig
 
 # Side, middle and tip: beside a lobe, over it, and behind the stroke.
@@ -127,6 +128,37 @@ def test_what_is_randomised_differs_by_seed_and_what_is_seen_changes_nothing_of_
     assert (pictures[0] != pictures[2]).mean() > 0.5
     plain.robot.close()
     painted.robot.close()
+
+
+def views(textured: float) -> list[np.ndarray]:
+    """Return a picture of each of 30 episodes."""
+    view = ClawViewConfig(randomise=ViewRandomisationConfig(enabled=True, textured=textured))
+    made = simulate_servos(ClawConfig(view=view), 100.0)
+    try:
+        camera, pictures = made.camera(64, 64), []
+        for seed in range(30):
+            made.robot.reset(np.random.default_rng(seed))
+            pictures.append(camera.capture().image.astype(float))
+        return pictures
+    finally:
+        made.robot.close()
+
+
+def test_the_table_has_surfaces_that_are_the_same_on_every_machine() -> None:
+    first, again = surfaces(), surfaces()
+    assert [one.tobytes() for one in first] == [one.tobytes() for one in again]
+    assert len({one.tobytes() for one in first}) == len(first)
+    assert {(one.shape, one.dtype.name) for one in first} == {((64, 64, 3), "uint8")}
+    assert all(one.std() > 20 for one in first)
+
+
+def test_so_many_episodes_have_a_table_that_is_not_plain() -> None:
+    plain = views(0.0)
+    for textured, least, most in (0.5, 5, 25), (1.0, 30, 30):
+        others = [np.abs(one - other).max(axis=2) > 0 for one, other in zip(plain, views(textured), strict=True)]
+        assert least <= sum(bool(different.any()) for different in others) <= most
+        # It is the table that has another surface, not what stands on it.
+        assert all(different[20:40, 28:36].mean() < 0.5 for different in others)
 
 
 def test_the_coloured_lobe_is_seen_to_turn(claw: ServoSimulation) -> None:
