@@ -67,4 +67,4 @@ def _chequered(rng: np.random.Generator) -> NDArray[np.float64]:
 
 def _speckled(rng: np.random.Generator) -> NDArray[np.float64]:
     grains = int(rng.choice((16, 32, 64)))
-    return np.kron(rng.uniform(0.0, 1.0, (grains, grains)), np.ones((_SIDE_PX // grains,) * 2))
+    return np.asarray(np.kron(rng.uniform(0.0, 1.0, (grains, grains)), np.ones((_SIDE_PX // grains,) * 2)), np.float64)
