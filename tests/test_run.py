@@ -79,7 +79,7 @@ def test_a_verb_installs_its_extra_once(checkout: Checkout, verb: str, extra: st
     assert installs(checkout.calls()) == []
 
 
-@pytest.mark.parametrize(("failing", "code", "again"), [("not realtime", 1, 0), ("-m realtime", 1, 2), ("-n 2", 0, 1), ("none", 0, 0)])
+@pytest.mark.parametrize(("failing", "code", "again"), [("not realtime", 1, 0), ("-m realtime", 1, 2), ("-n 3", 0, 1), ("none", 0, 0)])
 def test_all_tests_run_in_two_parts_whichever_fails(checkout: Checkout, failing: str, code: int, again: int) -> None:
     """What fails in real time beside another test runs again alone, and once more, and only that counts."""
     assert checkout.run("test", failing=failing).returncode == code

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fetlock.build import make_env
@@ -69,6 +69,7 @@ def test_every_shipped_file_loads_and_its_resolved_form_is_the_same(path: Path, 
     assert config_yaml(again) == resolved.read_text()
 
 
+@settings(max_examples=25)
 @given(rate=st.floats(1e-12, 0.99), penalty=st.floats(0.0, 1e300), seed=st.integers(0, 2**63 - 1))
 def test_numbers_survive_flags_and_files_bit_for_bit(
     rate: float, penalty: float, seed: int, tmp_path_factory: pytest.TempPathFactory

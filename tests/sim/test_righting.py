@@ -13,7 +13,7 @@ from safety.resets import run_routine, tilt_cosine
 from safety.types import INTERVENTIONS
 from sim import DynamixelMinitaurConfig
 
-FALLS = 12
+FALLS = 6
 # The servos are too slow to throw the Minitaur off its side, on which few falls end (docs/robots.md).
 ON_ITS_SIDE = 0.3
 
