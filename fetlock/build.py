@@ -17,11 +17,11 @@ from fetlock.machines import PICTURE_PX, EmulatedConfig, HardwareConfig, body_ki
 from fetlock.resets import routine_of
 from policy.image import FrameStack
 from policy.layout import PolicyLayout
-from robot.clock import PacedClock, RealTimeClock, TickStatistics
+from robot.clock import PacedClock, RealTimeClock, TickClock, TickStatistics
 from robot.protocols import Camera, Clock
 from safety import MotionLoop
 from safety.motion import BusTick
-from sim import LateCamera, LookingClock, SimulatedRobot, Simulation, simulate
+from sim import LateCamera, SimulatedRobot, Simulation, simulate
 from training.contract import Contract
 from training.env import ResetRoutine, RobotEnv
 from training.evaluation import Mark
@@ -169,7 +169,7 @@ def _seeing(config: RunConfig, clock: Clock, eye: Camera | None, *, late: bool) 
     if eye is None or config.camera is None or not config.camera.late or not late:
         return _Seeing(clock, eye)
     camera = LateCamera(eye, clock, round(config.bus_hz / config.control_hz) * clock.period_s, config.camera.latency_s)
-    return _Seeing(LookingClock(clock, camera), camera)
+    return _Seeing(TickClock(camera, clock), camera)
 
 
 def judged_config(config: RunConfig) -> RunConfig:

@@ -17,7 +17,7 @@ from sim.config import (
     StepsGround,
 )
 from sim.kitty import KittyConfig, KittyPhysics
-from sim.late_camera import LateCamera, LookingClock
+from sim.late_camera import LateCamera
 from sim.minitaur import SimulatedMinitaur
 from sim.replica import Replica
 from sim.servo_config import BodyNoiseConfig, ServoRandomisationConfig
@@ -58,7 +58,6 @@ __all__ = [
     "LeggedConfig",
     "LegsConfig",
     "Look",
-    "LookingClock",
     "MinitaurConfig",
     "MinitaurSimulation",
     "NoiseConfig",

@@ -17,8 +17,8 @@ _ROUNDING_S = 1e-6
 class LateCamera:
     """Implements Camera over one whose pictures are of now: `capture` returns what it showed a latency ago.
 
-    The latency of an episode is drawn by `begin` and rounded to whole bus ticks; pictures are taken at those by `look`, one for each policy
-    tick. The first of an episode is of its beginning: the robot stood so before. Stamps are those of the pictures.
+    The latency of an episode is drawn by `begin` and rounded to whole bus ticks. Pictures are taken at those, by `advance`, one for each
+    policy tick; the first of an episode is of its beginning: the robot stood so before. Stamps are those of the pictures.
 
     Args:
         camera: Taken over, and closed with this one.
@@ -46,8 +46,8 @@ class LateCamera:
         self._frames.clear()
         self._due_s = math.inf
 
-    def look(self) -> None:
-        """Take the picture that is due, if one is; called at each bus tick."""
+    def advance(self) -> None:
+        """Begin a bus tick: take the picture that is due, if one is."""
         if self._clock.now_s() >= self._due_s - _ROUNDING_S:
             self._frames.append(self._camera.capture())
             self._due_s += self._period_s
@@ -73,30 +73,3 @@ class LateCamera:
 
     def _rounded(self, latency_s: float) -> float:
         return round(latency_s / self._clock.period_s) * self._clock.period_s
-
-
-class LookingClock:
-    """Implements Clock as another one does; at each tick a camera looks.
-
-    Args:
-        clock: Of the bus.
-        camera: What looks.
-    """
-
-    def __init__(self, clock: Clock, camera: LateCamera) -> None:
-        self._clock = clock
-        self._camera = camera
-
-    @property
-    def period_s(self) -> float:
-        """Bus period, s."""
-        return self._clock.period_s
-
-    def now_s(self) -> float:
-        return self._clock.now_s()
-
-    def wait(self) -> float:
-        """Wait for the tick, then look; return the slack, s."""
-        slack_s = self._clock.wait()
-        self._camera.look()
-        return slack_s
