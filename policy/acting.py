@@ -84,7 +84,7 @@ class NumpyActor:
 
 
 class TorchScriptActor:
-    """The actor as a frozen TorchScript module, in one thread."""
+    """The actor as a TorchScript module, in one thread."""
 
     backend: Backend = "torchscript"
 
@@ -93,9 +93,12 @@ class TorchScriptActor:
         self._module: object | None = None
 
     def load(self, vector: Vector) -> None:
-        from policy.script import script_actor
+        from policy.script import load_script, script_actor
 
-        self._module = script_actor(*self._layout.split_encoder(vector.copy()), self._layout.image)
+        actor, encoder = self._layout.split_encoder(vector)
+        if self._module is None:
+            self._module = script_actor(*self._layout.split_encoder(vector.copy()), self._layout.image)
+        load_script(self._module, actor, encoder)
 
     def act(self, observation: Vector, noise: Vector | None, image: Image | None = None) -> Vector:
         from policy.script import run_script

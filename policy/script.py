@@ -1,4 +1,4 @@
-"""The actor as a frozen TorchScript module; apart from `policy.acting`, so that acting with NumPy never imports torch."""
+"""The actor as a TorchScript module; apart from `policy.acting`, so that acting with NumPy never imports torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class _Module(nn.Module):
 
 
 def script_actor(actor: dict[str, Vector], encoder: dict[str, Vector], image: ImageLayout | None) -> torch.jit.ScriptModule:
-    """Trace and freeze the actor, behind its encoder if it sees, with the parameters folded in."""
+    """Trace the actor, behind its encoder if it sees, once for all parameters: `load_script` gives it others.
+
+    A trace is never given back (3 MiB of one that sees, measured), and its first call compiles it for 20 ms: parameters are not folded in.
+    """
     torch.set_num_threads(1)
     module = _Module(actor, encoder, image).eval()
     observation = torch.zeros(actor["weight_0"].shape[0] - (0 if image is None else image.features))
@@ -41,16 +44,26 @@ def script_actor(actor: dict[str, Vector], encoder: dict[str, Vector], image: Im
         inputs.append(torch.zeros(image.shape, dtype=torch.uint8))
     with torch.no_grad():
         traced: torch.jit.ScriptModule = torch.jit.trace(module, tuple(inputs))  # type: ignore[no-untyped-call]
-        frozen: torch.jit.ScriptModule = torch.jit.freeze(traced)
-        return frozen
+    return traced
+
+
+def load_script(module: object, actor: dict[str, Vector], encoder: dict[str, Vector]) -> None:
+    """Copy parameters into a module of `script_actor` of the same shapes."""
+    buffers = dict(_scripted(module).named_buffers())
+    for name, value in {**actor, **encoder}.items():
+        buffers[name].copy_(torch.from_numpy(value))
 
 
 def run_script(module: object, observation: Vector, noise: Vector, image: Image | None = None, *, deterministic: bool) -> Vector:
     """Evaluate a module of `script_actor` on NumPy arrays."""
-    if not isinstance(module, torch.jit.ScriptModule):
-        raise TypeError("run_script takes a module of script_actor")
     scale = torch.zeros(()) if deterministic else torch.ones(())
     frames = () if image is None else (torch.from_numpy(image),)
     with torch.inference_mode():
-        action: Tensor = module(torch.from_numpy(observation), torch.from_numpy(noise), scale, *frames)
+        action: Tensor = _scripted(module)(torch.from_numpy(observation), torch.from_numpy(noise), scale, *frames)
     return np.asarray(action.numpy(), dtype=np.float32)
+
+
+def _scripted(module: object) -> torch.jit.ScriptModule:
+    if not isinstance(module, torch.jit.ScriptModule):
+        raise TypeError("this takes a module of script_actor")
+    return module

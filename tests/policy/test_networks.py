@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -110,8 +113,30 @@ def test_bad_weights_are_refused_and_the_last_good_set_acts_on(backend):
         np.testing.assert_array_equal(actor.act(observation, None), before)
 
 
-def test_an_actor_keeps_no_reference_to_the_vector_it_was_given():
-    actor = NumpyActor(LAYOUT)
+def resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.parametrize("backend", [NumpyActor, TorchScriptActor])
+def test_an_actor_that_is_given_parameters_for_hours_acts_by_the_newest_and_takes_no_more_memory(backend):
+    wide = LAYOUT.model_copy(update={"hidden": (256, 256)})
+    actor, reference = backend(wide), NumpyActor(wide)
+    rng = np.random.default_rng(0)
+    observation, before = np.ones(5, np.float32), 0.0
+    for number in range(220):
+        weights = rng.standard_normal(wide.vector_size, dtype=np.float32) * np.float32(0.05)
+        actor.load(weights)
+        reference.load(weights)
+        np.testing.assert_allclose(actor.act(observation, None), reference.act(observation, None), atol=1e-5)
+        if number == 20:
+            before = resident_mib()
+    # 1 MiB each where every load makes a module of its own.
+    assert resident_mib() - before < 40.0
+
+
+@pytest.mark.parametrize("backend", [NumpyActor, TorchScriptActor])
+def test_an_actor_keeps_no_reference_to_the_vector_it_was_given(backend):
+    actor = backend(LAYOUT)
     weights = vector(0).copy()
     actor.load(weights)
     before = actor.act(np.ones(5, np.float32), None)
