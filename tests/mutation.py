@@ -205,6 +205,8 @@ def main(
     if early := [name for name in sys.modules if name.startswith("safety")]:
         raise SystemExit(f"no mutant can take the place of what is imported already: {', '.join(early)}")
     files = options.files or list(table)
+    if unknown := [file for file in files if file not in table]:
+        parser.error(f"{', '.join(unknown)}: no module of the table; choose {', '.join(table)}")
     todo = list(jobs({file: table[file] for file in files}))
     gone = {entry[:3] for entry in equivalent if entry.file in files} - {job.name for job in todo}
     if options.sample is not None:

@@ -95,6 +95,12 @@ def test_a_sample_is_drawn_from_all(tmp_path: Path) -> None:
     assert "| all | 4 |" in first
 
 
+def test_a_module_that_is_not_in_the_table_is_one_line(tmp_path: Path) -> None:
+    code, output = run(tmp_path, WEAK, "safety/nowhere.py")
+    assert code == 2
+    assert output.splitlines()[-1].endswith(f"safety/nowhere.py: no module of the table; choose {tmp_path}/toy.py")
+
+
 def test_every_kind_of_change_is_made(tmp_path: Path) -> None:
     path = tmp_path / "kinds.py"
     path.write_text(
