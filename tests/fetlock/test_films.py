@@ -140,16 +140,19 @@ def test_the_dial_turns_as_the_valve_does_in_the_picture() -> None:
     config = load_config(["--config", str(Path(__file__).resolve().parents[2] / "configs" / "claw_pixels.yaml")])
     env = make_env(judged_config(config), picture_px=(480, 320))
     try:
+        angles_rad = []
         for seed in range(6):
             env.begin(np.random.default_rng(seed))
             assert env.aim_rad is not None
             angle_rad = env.aim_rad[0]
             if abs(math.sin(angle_rad)) < 0.5:
                 continue
+            angles_rad.append(angle_rad)
             picture = env.picture().astype(int)
             lobe = (picture[:, :, 0] > 2 * picture[:, :, 1]) & (picture[:, :, 0] > 90)
             # On the side of the valve's axis on which the hand is.
             assert (middle_of(lobe)[0] - 240.0) * math.sin(angle_rad) > 0.0
+        assert min(angles_rad) < 0.0 < max(angles_rad)
     finally:
         env.close()
 

@@ -12,7 +12,9 @@ import pytest
 
 from robot import Camera, ClosedError, UsageError
 from sim import ClawConfig, MinitaurConfig, MinitaurSimulation, simulate_minitaur, simulate_servos
+from sim.config import RendererKind
 from sim.renderer import _plugin
+from tests.sim.claws import episodes_seen
 from tests.sim.gaits import record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,18 +76,8 @@ def egl() -> None:
         pytest.skip("no EGL on this machine")
 
 
-def pictures(renderer: str) -> list[np.ndarray]:
-    """Of a claw of one seed: the picture is small and coloured."""
-    claw = simulate_servos(ClawConfig(renderer=renderer), 100.0)
-    try:
-        camera = claw.camera(64, 64)
-        frames = []
-        for seed in range(3):
-            claw.robot.reset(np.random.default_rng(seed))
-            frames.append(camera.capture().image.astype(float))
-        return frames
-    finally:
-        claw.robot.close()
+def pictures(renderer: RendererKind) -> list[np.ndarray]:
+    return episodes_seen(ClawConfig(renderer=renderer), 3)
 
 
 @pytest.mark.usefixtures("egl")

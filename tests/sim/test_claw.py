@@ -18,6 +18,7 @@ from sim.claw.config import ClawRandomisationConfig
 from sim.claw.model import PALM_HEIGHT_M
 from sim.claw.textures import surfaces
 from sim.claw.view import ClawViewConfig, ViewRandomisationConfig
+from tests.sim.claws import episodes_seen
 
 # Side, middle and tip: beside a lobe, over it, and behind the stroke.
 LIFTED, DOWN = (-0.6, -0.07), (0.25, -0.07)
@@ -131,17 +132,8 @@ def test_what_is_randomised_differs_by_seed_and_what_is_seen_changes_nothing_of_
 
 
 def views(textured: float) -> list[np.ndarray]:
-    """Return a picture of each of 30 episodes."""
     view = ClawViewConfig(randomise=ViewRandomisationConfig(enabled=True, textured=textured))
-    made = simulate_servos(ClawConfig(view=view), 100.0)
-    try:
-        camera, pictures = made.camera(64, 64), []
-        for seed in range(30):
-            made.robot.reset(np.random.default_rng(seed))
-            pictures.append(camera.capture().image.astype(float))
-        return pictures
-    finally:
-        made.robot.close()
+    return episodes_seen(ClawConfig(view=view), 30)
 
 
 def test_the_table_has_surfaces_that_are_the_same_on_every_machine() -> None:

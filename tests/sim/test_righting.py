@@ -23,7 +23,7 @@ def test_robots_get_up_from_whatever_side_they_lie_on(patient: Patient) -> None:
     stuck = [outcome for outcome in outcomes if not outcome.stands]
     if isinstance(patient.robot, DynamixelMinitaurConfig):
         assert all(abs(outcome.cosine) < ON_ITS_SIDE for outcome in stuck)
-        assert len(stuck) <= 2
+        assert len(stuck) <= 1
     else:
         assert stuck == []
     stood = [outcome for outcome in outcomes if outcome.stands]
