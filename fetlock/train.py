@@ -57,7 +57,8 @@ def run(argv: list[str]) -> int:
     if options.resume and options.name is None:
         raise UsageError("--resume needs the --name of the run to go on with")
     path = run_path(options.runs_dir, options.name, "train")
-    if options.resume and "--config" not in rest and (path / "config.yaml").is_file():
+    named = any(word.partition("=")[0] == "--config" for word in rest)
+    if options.resume and not named and (path / "config.yaml").is_file():
         rest = ["--config", str(path / "config.yaml"), *rest]
     if options.beginning is not None:
         rest += ["--prior.policy", options.beginning]

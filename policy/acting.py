@@ -95,10 +95,11 @@ class TorchScriptActor:
     def load(self, vector: Vector) -> None:
         from policy.script import load_script, script_actor
 
-        actor, encoder = self._layout.split_encoder(vector)
+        actor, encoder = self._layout.split_encoder(vector.copy())
         if self._module is None:
-            self._module = script_actor(*self._layout.split_encoder(vector.copy()), self._layout.image)
-        load_script(self._module, actor, encoder)
+            self._module = script_actor(actor, encoder, self._layout.image)
+        else:
+            load_script(self._module, actor, encoder)
 
     def act(self, observation: Vector, noise: Vector | None, image: Image | None = None) -> Vector:
         from policy.script import run_script

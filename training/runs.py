@@ -16,6 +16,7 @@ from typing import IO, Self
 
 from robot.clock import monotonic_s, sleep_s, wall_datetime
 from robot.errors import FetlockError, UsageError
+from robot.files import write_atomically
 
 _CONFIG = "config.yaml"
 # What a run began with: `training.prior`.
@@ -55,7 +56,7 @@ class RunFolder:
 
     def __init__(self, path: Path, config_text: str, lock: IO[str]) -> None:
         self.path = path
-        self.config_sha = hashlib.sha256(_LENGTH.sub("", config_text).encode()).hexdigest()
+        self.config_sha = hashlib.sha256(_without_length(config_text).encode()).hexdigest()
         self._lock = lock
 
     @classmethod
@@ -72,7 +73,7 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             _require_space(path)
             lock = lock_run(path)
-            _write(path, config_text)
+            write_atomically(path / _CONFIG, config_text.encode())
         except OSError as error:
             raise FetlockError(f"{path}: a run cannot be made here ({error.strerror}): choose another --runs-dir or fix it") from error
         return cls(path, config_text, lock)
@@ -88,10 +89,9 @@ class RunFolder:
         if not (path / _CONFIG).is_file():
             raise UsageError(f"{path} holds no run to resume ({_CONFIG} is missing): leave --resume out, or give the --name of a run")
         recorded = (path / _CONFIG).read_text()
-        if _LENGTH.sub("", recorded) != _LENGTH.sub("", config_text):
-            raise UsageError(
-                f"{path} was made with another configuration ({_first_difference(recorded, config_text)}): resume it as it was"
-            )
+        before, now = _without_length(recorded), _without_length(config_text)
+        if before != now:
+            raise UsageError(f"{path} was made with another configuration ({_first_difference(before, now)}): resume it as it was")
         if _length(config_text) < _length(recorded):
             raise UsageError(
                 f"{path} was made for train.total_steps {_length(recorded)}, and {_length(config_text)} is less: resume it as it was, "
@@ -101,7 +101,7 @@ class RunFolder:
             _require_space(path)
             lock = lock_run(path)
             if config_text != recorded:
-                _write(path, config_text)
+                write_atomically(path / _CONFIG, config_text.encode())
         except OSError as error:
             raise FetlockError(f"{path}: the run cannot be written ({error.strerror}): fix its permissions") from error
         return cls(path, config_text, lock)
@@ -162,10 +162,8 @@ def _require_space(path: Path) -> None:
         )
 
 
-def _write(path: Path, config_text: str) -> None:
-    temporary = path / f".{_CONFIG}.tmp"
-    temporary.write_text(config_text)
-    temporary.replace(path / _CONFIG)
+def _without_length(config_text: str) -> str:
+    return _LENGTH.sub("", config_text)
 
 
 def _length(config_text: str) -> int:

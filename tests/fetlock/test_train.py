@@ -330,6 +330,12 @@ def test_wrong_calls_are_refused_in_one_line_and_touch_nothing(trained, tmp_path
     assert "another configuration" in complaint(capsys, 2, *training(run.parent, "run", "--resume", "--seed", "9"))
     fewer = complaint(capsys, 2, *training(run.parent, "run", "--resume", "--train.total-steps", "499", config=False))
     assert "made for train.total_steps 500, and 499 is less" in fewer
+    named = (f"--config={run / 'config.yaml'}", "--train.total-steps", "499")
+    assert complaint(capsys, 2, *training(run.parent, "run", "--resume", *named, config=False)) == fewer
+    # What differs is named, not how far it is to go.
+    longer = ("--train.total-steps", "600", "--train.videos", "3")
+    other = complaint(capsys, 2, *training(run.parent, "run", "--resume", *longer, config=False))
+    assert "given 'videos: 3'" in other
     assert "no run to resume" in complaint(capsys, 2, *training(tmp_path, "other", "--resume"))
     assert "--name" in complaint(capsys, 2, "train", "--resume")
     assert "is no name of a folder" in complaint(capsys, 2, *training(tmp_path, "../run"))
